@@ -1,0 +1,47 @@
+/* Commands: one file and one const entry each, all in the list of table.c. */
+#ifndef HEAPTAP_COMMAND_COMMAND_H
+#define HEAPTAP_COMMAND_COMMAND_H
+
+#include "command/settings.h"
+
+/* What the user asked for, as a command's run function gets it; all borrowed. */
+struct invocation {
+    const struct command *command;
+    const struct settings *settings;
+    char **words; /* the words that are no options, NULL-terminated by count only */
+    int word_count;
+    char **after; /* NULL-terminated words behind "--", NULL if there was none */
+};
+
+struct command {
+    const char *name;
+    const char *arguments;           /* as in "heaptap NAME ARGUMENTS" */
+    const char *summary;             /* one line for the list of commands, no full stop */
+    const char *examples;            /* lines of help's first part, each ending in a newline */
+    const char *details;             /* paragraphs behind the options, NULL for none */
+    const enum setting_id *settings; /* ends with SET_END; NULL: only those that are everywhere */
+    int words_min;
+    int words_max;      /* -1: any number */
+    bool takes_command; /* words behind "--" are meant */
+    /* Returns 0, an exit code above 0 that needs no explanation, or an err_code with e filled in.
+     */
+    int (*run)(const struct invocation *in, struct err *e);
+};
+
+/* The list, ended by NULL, in the order in which help shows it. */
+extern const struct command *const command_table[];
+
+/* The entry called name, NULL if there is none. */
+const struct command *command_find(const char *name);
+/* The name nearest to a word that is no command, NULL if none is near. */
+const char *command_nearest(const char *word);
+
+extern const struct command command_config;
+extern const struct command command_completion;
+extern const struct command command_help;
+extern const struct command command_version;
+
+/* Prints a command's help, or the list of commands for NULL, to stdout. */
+void help_print(const struct command *command);
+
+#endif

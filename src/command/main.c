@@ -1,0 +1,106 @@
+/* Start-up: find the command, read its settings, run it, report its error once. */
+#include "command/command.h"
+
+#include "base/log.h"
+#include "base/text.h"
+
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define EXIT_USAGE 2
+
+static void write_log_line(void *arg, enum log_level level, const char *line)
+{
+    (void)arg;
+    const char *mark = level == LOG_ERROR ? "error: " : level == LOG_WARN ? "warning: " : "";
+    fprintf(stderr, "heaptap: %s%s\n", mark, line);
+}
+
+static void report(const char *command, const struct err *e)
+{
+    struct buf visible = buf_new(8 * ERR_TEXT_MAX);
+    if (text_add_visible(&visible, e->text, strlen(e->text)) == 0)
+        fprintf(stderr, "heaptap%s%s: %s\n", command ? " " : "", command ? command : "",
+            visible.data ? visible.data : "failed");
+    buf_free(&visible);
+}
+
+static int unknown_command(const char *word)
+{
+    struct err e = ERR_NONE;
+    const char *nearest = command_nearest(word);
+    err_set(&e, ERR_USAGE, "there is no command \"%s\"%s%s%s; heaptap help lists them", word,
+        nearest ? ", did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+    report(NULL, &e);
+    return EXIT_USAGE;
+}
+
+static int check_words(const struct invocation *in, struct err *e)
+{
+    const struct command *c = in->command;
+    if (in->after && !c->takes_command)
+        return err_set(e, ERR_USAGE, "takes no command behind \"--\"");
+    if (in->after && !in->after[0])
+        return err_set(e, ERR_USAGE, "expected a command behind \"--\"");
+    if (in->word_count < c->words_min)
+        return err_set(e, ERR_USAGE, "expected %s; see heaptap %s --help", c->arguments, c->name);
+    if (c->words_max >= 0 && in->word_count > c->words_max)
+        return err_set(e, ERR_USAGE, "\"%s\" is one word too many; see heaptap %s --help",
+            in->words[c->words_max], c->name);
+    return 0;
+}
+
+static int run_command(const struct command *command, int argc, char **argv)
+{
+    struct err e = ERR_NONE;
+    struct settings *settings = NULL;
+    struct invocation in = {.command = command};
+    bool help = false;
+    int rc = settings_read(
+        command->settings, argc, argv, &settings, &in.words, &in.word_count, &in.after, &help, &e);
+    if (rc)
+        goto out;
+    if (help) {
+        help_print(command);
+        goto out;
+    }
+    enum log_level level = settings_flag(settings, SET_VERBOSE) ? LOG_DEBUG
+                           : settings_flag(settings, SET_QUIET) ? LOG_ERROR
+                                                                : LOG_INFO;
+    log_open(level, write_log_line, NULL);
+    in.settings = settings;
+    rc = check_words(&in, &e);
+    if (rc == 0)
+        rc = command->run(&in, &e);
+out:
+    if (rc < 0)
+        report(command->name, &e);
+    if (fflush(stdout) != 0 && rc == 0) {
+        err_set(&e, ERR_IO, "cannot write to standard output");
+        report(command->name, &e);
+        rc = ERR_IO;
+    }
+    log_close();
+    settings_free(settings);
+    return rc < 0 ? err_exit_code(rc) : rc;
+}
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_CTYPE, "");
+    signal(SIGPIPE, SIG_IGN);
+    if (argc < 2) {
+        help_print(NULL);
+        return EXIT_USAGE;
+    }
+    const char *word = argv[1];
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
+        word = "help";
+    else if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
+        word = "version";
+    const struct command *command = command_find(word);
+    return command ? run_command(command, argc - 1, argv + 1) : unknown_command(word);
+}

@@ -1,0 +1,442 @@
+/* Settings: one table, four sources in a fixed order. */
+#include "command/settings.h"
+
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILE_LINE_MAX  4096
+#define FIRST_LONG     256 /* above every short option's character */
+#define FIRST_NEGATION 1024
+
+static const struct setting table[SET_COUNT] = {
+    [SET_JSON] = {"json", 0, true, SETTING_FLAG, "false", NULL, NULL,
+        "print JSON; run prints JSON Lines, each with a type"},
+    [SET_CSV] = {"csv", 0, false, SETTING_FLAG, "false", NULL, NULL, "print tables as CSV"},
+    [SET_OUTPUT] = {"output", 'o', false, SETTING_TEXT, NULL, NULL, "FILE",
+        "write to FILE in place of the usual one"},
+    [SET_QUIET] = {"quiet", 'q', true, SETTING_FLAG, "false", NULL, NULL,
+        "no progress, and log lines only for errors"},
+    [SET_VERBOSE] = {"verbose", 'v', true, SETTING_FLAG, "false", NULL, NULL,
+        "log what happens on the wire, too"},
+    [SET_COLOR] = {"color", 0, true, SETTING_TEXT, "auto", NULL, "auto|always|never",
+        "colour in tables; NO_COLOR is heard"},
+    [SET_CONFIG] = {"config", 0, true, SETTING_TEXT, NULL, NULL, "FILE",
+        "read settings from FILE, default $XDG_CONFIG_HOME/heaptap/config"},
+    [SET_TIMEOUT] = {"timeout", 0, false, SETTING_DURATION, NULL, NULL, "DURATION",
+        "give up after DURATION with exit code 124"},
+    [SET_WAIT] = {"wait", 0, false, SETTING_DURATION, NULL, NULL, "DURATION",
+        "wait that long for a target that is not there yet"},
+    [SET_GIVE_UP] = {"give-up", 0, false, SETTING_DURATION, "5m", NULL, "DURATION",
+        "end with exit code 3 when every target has been gone for that long"},
+    [SET_MATCH] = {"match", 0, false, SETTING_TEXT, NULL, NULL, "RE",
+        "of several processes that COMMAND starts, watch those whose command line matches RE"},
+    [SET_ALLOW_REMOTE] = {"allow-remote", 0, false, SETTING_FLAG, "false", NULL, NULL,
+        "attach to an address that is not this host's; inspector access is code execution"},
+    [SET_DURATION] = {"duration", 0, false, SETTING_DURATION, NULL, NULL, "DURATION",
+        "end that long after the first attach; default: until Ctrl-C"},
+    [SET_METRICS_INTERVAL] = {"metrics-interval", 0, false, SETTING_DURATION, "10s", NULL,
+        "DURATION", "time between two memory readings"},
+    [SET_SNAPSHOTS] = {"snapshots", 0, false, SETTING_FLAG, "true", "ENABLE_HEAP_SNAPSHOTS", NULL,
+        "take heap snapshots on a schedule"},
+    [SET_SNAPSHOT_INTERVAL] = {"snapshot-interval", 0, false, SETTING_MS, "60s",
+        "HEAP_SNAPSHOT_INTERVAL", "DURATION", "time between two snapshots"},
+    [SET_MAX_SNAPSHOTS] = {"max-snapshots", 0, false, SETTING_INTEGER, NULL, NULL, "N",
+        "take at most N snapshots of each target"},
+    [SET_LABEL] = {"label", 0, false, SETTING_TEXT, NULL, NULL, "TEXT",
+        "a word for file names and the record"},
+    [SET_DIR] = {"dir", 0, false, SETTING_TEXT, "/tmp", NULL, "FOLDER", "where snapshots go"},
+    [SET_COMPRESS] = {"compress", 0, false, SETTING_FLAG, "false", NULL, NULL,
+        "compress snapshots with zstd as they stream"},
+    [SET_MIN_FREE] = {"min-free", 0, false, SETTING_SIZE, "256MB", NULL, "SIZE",
+        "take no snapshot that would leave less free disk than SIZE"},
+    [SET_MAX_PAUSE] = {"max-pause", 0, false, SETTING_DURATION, "10s", NULL, "DURATION",
+        "refuse a capture that would stall the target longer"},
+    [SET_MAX_PAUSE_SHARE] = {"max-pause-share", 0, false, SETTING_SHARE, "10%", NULL, "SHARE",
+        "space scheduled snapshots out so that their stalls stay under SHARE of the time"},
+    [SET_FORCE] = {"force", 0, false, SETTING_FLAG, "false", NULL, NULL,
+        "capture even if the guard refuses; the record says so"},
+    [SET_DB] = {"db", 0, false, SETTING_TEXT, NULL, NULL, "DATABASE",
+        "sqlite:PATH, postgres://… or a libpq connection string"},
+    [SET_NO_MIGRATE] = {"no-migrate", 0, false, SETTING_FLAG, "false", NULL, NULL,
+        "do not create or update the tables"},
+    [SET_RUN] = {"run", 0, false, SETTING_TEXT, "latest", NULL, "ID",
+        "which run: its id or latest"},
+    [SET_SINCE] = {"since", 0, false, SETTING_DURATION, NULL, NULL, "DURATION",
+        "only what is not older than DURATION"},
+    [SET_OLDER] = {"older", 0, false, SETTING_DURATION, NULL, NULL, "DURATION",
+        "only what is older than DURATION"},
+    [SET_TOP] = {"top", 0, false, SETTING_INTEGER, NULL, NULL, "N", "only the first N rows"},
+};
+
+struct value {
+    char *text;     /* owned; as written, NULL: unset */
+    char *source;   /* owned */
+    bool given;     /* not from the default */
+    int64_t number; /* µs, bytes, integer, flag */
+    double share;
+};
+
+struct settings {
+    struct value values[SET_COUNT];
+};
+
+const struct setting *setting_get(enum setting_id id)
+{
+    return &table[id];
+}
+
+const char *setting_variable(enum setting_id id, char out[SETTING_VARIABLE_SIZE])
+{
+    if (table[id].variable)
+        return table[id].variable;
+    snprintf(out, SETTING_VARIABLE_SIZE, "HEAPTAP_%s", table[id].name);
+    for (char *c = out; *c; c++)
+        *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+    return out;
+}
+
+/* Checks text by the setting's type and keeps it. plain_ms: a bare number is milliseconds. */
+static int set_value(struct settings *s, enum setting_id id, const char *text, bool plain_ms,
+    const char *source, struct err *e)
+{
+    struct value v = {.given = true};
+    bool flag = false;
+    int rc = 0;
+    switch (table[id].type) {
+    case SETTING_TEXT: break;
+    case SETTING_FLAG:
+        rc = text_parse_bool(text, &flag, e);
+        v.number = flag;
+        break;
+    case SETTING_MS:
+        if (plain_ms && text[0] && text[strspn(text, "0123456789")] == '\0') {
+            rc = text_parse_integer(text, 1, INT64_C(31536000000), &v.number, e);
+            v.number *= 1000;
+            break;
+        }
+        /* fall through */
+    case SETTING_DURATION:
+        rc = text_parse_duration(text, &v.number, e);
+        if (rc == 0 && v.number <= 0)
+            rc = err_set(e, ERR_USAGE, "\"%s\" must be longer than nothing", text);
+        break;
+    case SETTING_SIZE: rc = text_parse_size(text, &v.number, e); break;
+    case SETTING_SHARE: rc = text_parse_share(text, &v.share, e); break;
+    case SETTING_INTEGER: rc = text_parse_integer(text, 1, INT32_MAX, &v.number, e); break;
+    }
+    if (rc)
+        return err_context(e, "%s (%s)", table[id].name, source);
+    v.text = strdup(text);
+    v.source = strdup(source);
+    if (!v.text || !v.source) {
+        free(v.text);
+        free(v.source);
+        return err_set(e, ERR_NOMEM, "out of memory");
+    }
+    free(s->values[id].text);
+    free(s->values[id].source);
+    s->values[id] = v;
+    return 0;
+}
+
+static int read_defaults(struct settings *s, struct err *e)
+{
+    for (int id = SET_END + 1; id < SET_COUNT; id++) {
+        if (!table[id].fallback)
+            continue;
+        int rc = set_value(s, (enum setting_id)id, table[id].fallback, false, "default", e);
+        if (rc)
+            return rc;
+        s->values[id].given = false;
+    }
+    return 0;
+}
+
+static int read_environment(struct settings *s, struct err *e)
+{
+    for (int id = SET_END + 1; id < SET_COUNT; id++) {
+        char own[SETTING_VARIABLE_SIZE], source[SETTING_VARIABLE_SIZE + 16];
+        const char *name = setting_variable((enum setting_id)id, own);
+        const char *text = getenv(name);
+        if (!text || !*text)
+            continue;
+        snprintf(source, sizeof source, "environment %s", name);
+        int rc = set_value(s, (enum setting_id)id, text, true, source, e);
+        if (rc)
+            return rc;
+    }
+    return 0;
+}
+
+static enum setting_id find_by_name(const char *name)
+{
+    for (int id = SET_END + 1; id < SET_COUNT; id++)
+        if (strcmp(table[id].name, name) == 0)
+            return (enum setting_id)id;
+    return SET_END;
+}
+
+/* Cuts spaces off both ends, in place. */
+static char *trim(char *text)
+{
+    while (isspace((unsigned char)*text))
+        text++;
+    char *end = text + strlen(text);
+    while (end > text && isspace((unsigned char)end[-1]))
+        *--end = '\0';
+    return text;
+}
+
+static int read_file_line(
+    struct settings *s, char *line, const char *path, unsigned number, struct err *e)
+{
+    char *key = trim(line);
+    if (*key == '\0' || *key == '#')
+        return 0;
+    char *equals = strchr(key, '=');
+    if (!equals)
+        return err_set(e, ERR_USAGE, "%s:%u: expected \"name = value\"", path, number);
+    *equals = '\0';
+    key = trim(key);
+    enum setting_id id = find_by_name(key);
+    if (id == SET_END || id == SET_CONFIG)
+        return err_set(e, ERR_USAGE, "%s:%u: there is no setting \"%s\"", path, number, key);
+    char *source = text_format("file %s:%u", path, number);
+    if (!source)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    int rc = set_value(s, id, trim(equals + 1), false, source, e);
+    free(source);
+    return rc;
+}
+
+/* A file that was asked for must be there; the usual one need not. */
+static int read_file(struct settings *s, const char *path, bool asked_for, struct err *e)
+{
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        if (errno == ENOENT && !asked_for)
+            return 0;
+        int reason = errno;
+        return err_set(
+            e, ERR_USAGE, "cannot read the configuration file %s: %s", path, strerror(reason));
+    }
+    char line[FILE_LINE_MAX];
+    unsigned number = 0;
+    int rc = 0;
+    while (rc == 0 && fgets(line, sizeof line, file)) {
+        number++;
+        if (!strchr(line, '\n') && !feof(file))
+            rc = err_set(e, ERR_USAGE, "%s:%u: the line is longer than %d bytes", path, number,
+                FILE_LINE_MAX - 2);
+        else
+            rc = read_file_line(s, line, path, number, e);
+    }
+    if (rc == 0 && ferror(file))
+        rc = err_set(e, ERR_USAGE, "cannot read the configuration file %s", path);
+    fclose(file);
+    return rc;
+}
+
+static int read_usual_file(struct settings *s, struct err *e)
+{
+    const char *base = getenv("XDG_CONFIG_HOME");
+    const char *home = getenv("HOME");
+    char *path = NULL;
+    if (base && base[0] == '/')
+        path = text_format("%s/heaptap/config", base);
+    else if (home && *home)
+        path = text_format("%s/.config/heaptap/config", home);
+    else
+        return 0;
+    if (!path)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    int rc = read_file(s, path, false, e);
+    free(path);
+    return rc;
+}
+
+static bool is_allowed(const enum setting_id *allowed, enum setting_id id)
+{
+    if (table[id].everywhere)
+        return true;
+    for (; allowed && *allowed != SET_END; allowed++)
+        if (*allowed == id)
+            return true;
+    return false;
+}
+
+/* getopt's two tables, made from ours for one command. */
+struct option_tables {
+    char letters[2 * SET_COUNT + 8];
+    struct option longs[2 * SET_COUNT + 2];
+    char negations[SET_COUNT][64]; /* "no-NAME" */
+};
+
+static void build_tables(struct option_tables *t, const enum setting_id *allowed)
+{
+    size_t letters = 0, longs = 0;
+    memset(t, 0, sizeof *t);
+    t->letters[letters++] = ':'; /* tell a missing value from an unknown option */
+    t->letters[letters++] = 'h';
+    for (int id = SET_END + 1; id < SET_COUNT; id++) {
+        const struct setting *setting = &table[id];
+        if (!is_allowed(allowed, (enum setting_id)id))
+            continue;
+        bool flag = setting->type == SETTING_FLAG;
+        if (setting->letter) {
+            t->letters[letters++] = setting->letter;
+            if (!flag)
+                t->letters[letters++] = ':';
+        }
+        t->longs[longs++] = (struct option){
+            setting->name, flag ? optional_argument : required_argument, NULL, FIRST_LONG + id};
+        if (flag && strncmp(setting->name, "no-", 3) != 0) {
+            snprintf(t->negations[id], sizeof t->negations[id], "no-%s", setting->name);
+            t->longs[longs++] =
+                (struct option){t->negations[id], no_argument, NULL, FIRST_NEGATION + id};
+        }
+    }
+    t->longs[longs] = (struct option){"help", no_argument, NULL, 'h'};
+}
+
+static int read_option(struct settings *s, int option, bool *ret_help, struct err *e)
+{
+    if (option == 'h') {
+        *ret_help = true;
+        return 0;
+    }
+    if (option >= FIRST_NEGATION)
+        return set_value(
+            s, (enum setting_id)(option - FIRST_NEGATION), "false", false, "option", e);
+    if (option >= FIRST_LONG)
+        return set_value(s, (enum setting_id)(option - FIRST_LONG), optarg ? optarg : "true", false,
+            "option", e);
+    for (int id = SET_END + 1; id < SET_COUNT; id++)
+        if (table[id].letter == option)
+            return set_value(s, (enum setting_id)id, optarg ? optarg : "true", false, "option", e);
+    return err_set(e, ERR_INTERNAL, "option %d is in no table", option);
+}
+
+static int read_options(struct settings *s, const enum setting_id *allowed, int argc, char **argv,
+    bool *ret_help, struct err *e)
+{
+    struct option_tables *tables = malloc(sizeof *tables);
+    if (!tables)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    build_tables(tables, allowed);
+    int rc = 0;
+    opterr = 0;
+    optind = 0;
+    for (;;) {
+        int at = optind ? optind : 1;
+        int option = getopt_long(argc, argv, tables->letters, tables->longs, NULL);
+        if (option == -1)
+            break;
+        const char *word =
+            optopt && optopt < FIRST_LONG ? NULL : argv[optind > at ? optind - 1 : at];
+        if (option == '?' && !word)
+            rc = err_set(e, ERR_USAGE, "there is no option -%c here; see heaptap %s --help", optopt,
+                argv[0]);
+        else if (option == '?')
+            rc = err_set(
+                e, ERR_USAGE, "there is no option %s here; see heaptap %s --help", word, argv[0]);
+        else if (option == ':')
+            rc = err_set(
+                e, ERR_USAGE, "%s needs a value; see heaptap %s --help", argv[optind - 1], argv[0]);
+        else
+            rc = read_option(s, option, ret_help, e);
+        if (rc)
+            break;
+    }
+    free(tables);
+    return rc;
+}
+
+int settings_read(const enum setting_id *allowed, int argc, char **argv, struct settings **ret,
+    char ***ret_words, int *ret_word_count, char ***ret_after, bool *ret_help, struct err *e)
+{
+    struct settings *s = calloc(1, sizeof *s);
+    struct settings *options = calloc(1, sizeof *options);
+    bool help = false;
+    int end = 0;
+    int rc = 0;
+    if (!s || !options) {
+        rc = err_set(e, ERR_NOMEM, "out of memory");
+        goto out;
+    }
+    while (end < argc && strcmp(argv[end], "--") != 0)
+        end++;
+    rc = read_options(options, allowed, end, argv, &help, e);
+    if (rc)
+        goto out;
+    const char *path = options->values[SET_CONFIG].text;
+    if (!path)
+        path = getenv("HEAPTAP_CONFIG");
+    rc = read_defaults(s, e);
+    if (rc == 0)
+        rc = path && *path ? read_file(s, path, true, e) : read_usual_file(s, e);
+    if (rc == 0)
+        rc = read_environment(s, e);
+    for (int id = SET_END + 1; id < SET_COUNT && rc == 0; id++)
+        if (options->values[id].text)
+            rc = set_value(s, (enum setting_id)id, options->values[id].text, false, "option", e);
+    if (rc)
+        goto out;
+    *ret_words = argv + optind;
+    *ret_word_count = end - optind;
+    *ret_after = end < argc ? argv + end + 1 : NULL;
+    *ret_help = help;
+    *ret = s;
+    s = NULL;
+out:
+    settings_free(s);
+    settings_free(options);
+    return rc;
+}
+
+void settings_free(struct settings *s)
+{
+    if (!s)
+        return;
+    for (int id = 0; id < SET_COUNT; id++) {
+        free(s->values[id].text);
+        free(s->values[id].source);
+    }
+    free(s);
+}
+
+bool settings_given(const struct settings *s, enum setting_id id)
+{
+    return s->values[id].given;
+}
+
+const char *settings_text(const struct settings *s, enum setting_id id)
+{
+    return s->values[id].text;
+}
+
+bool settings_flag(const struct settings *s, enum setting_id id)
+{
+    return s->values[id].number != 0;
+}
+
+int64_t settings_number(const struct settings *s, enum setting_id id)
+{
+    return s->values[id].number;
+}
+
+double settings_share(const struct settings *s, enum setting_id id)
+{
+    return s->values[id].share;
+}
+
+const char *settings_source(const struct settings *s, enum setting_id id)
+{
+    return s->values[id].source ? s->values[id].source : "default";
+}

@@ -1,0 +1,100 @@
+/* Settings: every option of every command in one table, and where each value in force came from.
+ * A value is looked for in the options, then the environment, then the configuration file, then the
+ * default of the table; help, shell completion and `config show` read the same table. */
+#ifndef HEAPTAP_COMMAND_SETTINGS_H
+#define HEAPTAP_COMMAND_SETTINGS_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum setting_id {
+    SET_END, /* ends a list of settings */
+    /* what every command has */
+    SET_JSON,
+    SET_CSV,
+    SET_OUTPUT,
+    SET_QUIET,
+    SET_VERBOSE,
+    SET_COLOR,
+    SET_CONFIG,
+    /* reaching targets */
+    SET_TIMEOUT,
+    SET_WAIT,
+    SET_GIVE_UP,
+    SET_MATCH,
+    SET_ALLOW_REMOTE,
+    /* what a run does */
+    SET_DURATION,
+    SET_METRICS_INTERVAL,
+    SET_SNAPSHOTS,
+    SET_SNAPSHOT_INTERVAL,
+    SET_MAX_SNAPSHOTS,
+    SET_LABEL,
+    /* files */
+    SET_DIR,
+    SET_COMPRESS,
+    SET_MIN_FREE,
+    /* guard */
+    SET_MAX_PAUSE,
+    SET_MAX_PAUSE_SHARE,
+    SET_FORCE,
+    /* database */
+    SET_DB,
+    SET_NO_MIGRATE,
+    SET_RUN,
+    SET_SINCE,
+    SET_OLDER,
+    SET_TOP,
+    SET_COUNT /* number of ids, not a setting */
+};
+
+enum setting_type {
+    SETTING_TEXT,
+    SETTING_FLAG,     /* --name, --no-name, --name=true|false */
+    SETTING_DURATION, /* microseconds */
+    SETTING_MS,       /* a duration that the environment gives in plain milliseconds */
+    SETTING_SIZE,     /* bytes */
+    SETTING_SHARE,    /* 0 to 1 */
+    SETTING_INTEGER,
+};
+
+struct setting {
+    const char *name; /* the long option, also the key in the configuration file */
+    char letter;      /* the short option, 0 for none */
+    bool everywhere;  /* every command has it */
+    enum setting_type type;
+    const char *fallback; /* the default as a user would write it; NULL: unset */
+    const char *variable; /* the environment's name where it is not HEAPTAP_NAME; NULL otherwise */
+    const char *argument; /* what help calls the value, NULL for a flag */
+    const char *help;     /* one sentence without a full stop */
+};
+
+struct settings;
+
+/* The table's entry; id is neither SET_END nor SET_COUNT. */
+const struct setting *setting_get(enum setting_id id);
+/* Writes the environment variable's name, such as HEAPTAP_MAX_PAUSE. */
+#define SETTING_VARIABLE_SIZE 64
+const char *setting_variable(enum setting_id id, char out[SETTING_VARIABLE_SIZE]);
+
+/* Reads argv (argv[0] is the command's word) for a command that has the settings in allowed
+ * (ended by SET_END) beside those that are everywhere. The words that are no options go to
+ * ret_words (borrowed from argv, which is reordered); everything behind "--" to ret_after, NULL
+ * without "--". ret_help: -h or --help was among them. */
+int settings_read(const enum setting_id *allowed, int argc, char **argv, struct settings **ret,
+    char ***ret_words, int *ret_word_count, char ***ret_after, bool *ret_help,
+    struct err *e) MUST_USE;
+void settings_free(struct settings *s);
+
+bool settings_given(const struct settings *s, enum setting_id id); /* anywhere but the default */
+const char *settings_text(const struct settings *s, enum setting_id id); /* NULL: unset */
+bool settings_flag(const struct settings *s, enum setting_id id);
+int64_t settings_number(const struct settings *s, enum setting_id id); /* µs, bytes, integers */
+double settings_share(const struct settings *s, enum setting_id id);
+
+/* "option", "environment HEAPTAP_DIR", "file /etc/…:3" or "default"; owned by s. */
+const char *settings_source(const struct settings *s, enum setting_id id);
+
+#endif
