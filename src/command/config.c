@@ -8,16 +8,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A connection string without its password; owned by the caller, NULL when memory is out. */
+/* A connection string without its password; owned by the caller, NULL when memory is out. Behind
+ * the first word "password" (password=, sslpassword=) nothing is shown at all. */
 static char *without_secrets(const char *text)
 {
     const char *authority = strstr(text, "://");
     const char *at = authority ? strrchr(authority, '@') : NULL;
     const char *colon = authority ? strchr(authority + 3, ':') : NULL;
-    if (at && colon && colon < at)
-        return text_format("%.*s:***%s", (int)(colon - text), text, at);
-    const char *word = strcasestr(text, "password");
-    return word ? text_format("%.*s***", (int)(word - text), text) : strdup(text);
+    bool in_authority = at && colon && colon < at;
+    const char *rest = in_authority ? at : text;
+    const char *word = strcasestr(rest, "password");
+    return text_format("%.*s%s%.*s%s", in_authority ? (int)(colon - text) : 0, text,
+        in_authority ? ":***" : "", word ? (int)(word - rest) : (int)strlen(rest), rest,
+        word ? "***" : "");
 }
 
 static int show(const struct invocation *in, struct err *e)
