@@ -12,8 +12,8 @@ struct head {
     char run_id[UUID_TEXT_SIZE];
 };
 
-#define TEXT_MAX_BYTES ((size_t)16 << 20) /* more than a name can be; keeps sizes within 32 bits   \
-                                           */
+/* More than a name can be, and keeps sizes within 32 bits. */
+#define TEXT_MAX_BYTES ((size_t)16 << 20)
 
 void packet_read_row(enum store_table table, const void *row, struct packet_value *values)
 {
