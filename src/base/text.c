@@ -183,6 +183,15 @@ size_t text_utf8_sequence(const char *text, size_t length)
 bool text_utf8_valid(const char *text, size_t length)
 {
     while (length > 0) {
+        uint64_t word;
+        if (length >= sizeof word) { /* eight ASCII characters at once: most text is nothing else */
+            memcpy(&word, text, sizeof word);
+            if (!(word & 0x8080808080808080u)) {
+                text += sizeof word;
+                length -= sizeof word;
+                continue;
+            }
+        }
         size_t sequence = text_utf8_sequence(text, length);
         if (sequence == 0)
             return false;
