@@ -48,8 +48,9 @@ struct cdp_handlers {
     void (*attached)(void *arg, struct cdp_session *s, const cJSON *params);
     /* The worker is gone; its calls have been answered with ERR_LOST; s is freed after this. */
     void (*detached)(void *arg, struct cdp_session *s);
-    /* The end. why: ERR_UNREACHABLE (never connected), ERR_LOST (the peer went), ERR_PROTOCOL (what
-     * it sent that it must not), ERR_TIMEOUT (connecting), ERR_CANCELLED (cdp_close). */
+    /* The end, of all sessions too (without `detached`). why: ERR_UNREACHABLE (never connected),
+     * ERR_LOST (the peer went), ERR_PROTOCOL (it sent what it must not), ERR_CANCELLED (cdp_close),
+     * ERR_NOMEM. */
     void (*closed)(void *arg, const struct err *why);
 };
 

@@ -43,8 +43,8 @@ void discovery_free(struct discovery *d); /* NULL is fine */
 
 struct discover;
 /* Called once: with a discovery that is now the callee's, or with d NULL and why: ERR_UNREACHABLE
- * (no such host, nothing listens there, it is no inspector), ERR_TIMEOUT, ERR_PROTOCOL (broken
- * JSON). The discover is freed after it. */
+ * (no such host, nothing listens there, no answer in time, it is no inspector) or ERR_NOMEM. The
+ * discover is freed after it. */
 typedef void (*discover_fn)(void *arg, struct discovery *d /* taken */, const struct err *why);
 
 /* a is an endpoint or a URL. A URL whose server shows no list (a proxy that passes only the

@@ -24,8 +24,8 @@ struct http_reply {
 
 struct http;
 /* Called once, with a reply of whatever status, or with r NULL and why: ERR_UNREACHABLE (no
- * connection), ERR_TIMEOUT, ERR_PROTOCOL (no HTTP, or too long). Both are borrowed for the call.
- * The request is freed after it. */
+ * connection, or no answer in time), ERR_PROTOCOL (no HTTP, or too long). Both are borrowed for the
+ * call. The request is freed after it. */
 typedef void (*http_fn)(void *arg, const struct http_reply *r, const struct err *why);
 
 /* The strings of q are not needed after this call. */

@@ -50,7 +50,7 @@ struct watch;
  * while something is left. After an end or an error was read, free the watch. */
 typedef void (*watch_fn)(void *arg, int fd);
 
-/* fd stays the caller's, who makes it non-blocking, and closes it after watch_free. */
+/* fd stays the caller's and becomes non-blocking; close it after watch_free. */
 int watch_new(struct loop *l, int fd, watch_fn fn, void *arg, struct watch **ret_watch,
     struct err *e) MUST_USE;
 void watch_free(struct watch *w); /* NULL is fine */

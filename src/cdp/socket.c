@@ -1,0 +1,217 @@
+/* One TCP or TLS connection, over lws' raw client role. */
+#include "cdp/socket.h"
+#include "cdp/loop_lws.h"
+
+#include "base/buf.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define WRITE_SLICE (64 * 1024) /* at a time: lws copies what the kernel does not take */
+
+struct socket {
+    struct loop_socket lws_side; /* first: it is its socket */
+    struct loop *loop;
+    struct lws *wsi; /* NULL before it starts and after its end */
+    const struct socket_handlers *handlers;
+    void *arg;
+    char *ip, *tls_name;
+    uint16_t port;
+    bool connected, finishing, ended;
+    struct timer *timer; /* starts it, ends it when flushing takes too long, reports the end */
+    struct buf queue;    /* bytes to send … */
+    size_t sent;         /* … of which these are sent */
+    struct err why;
+    struct loop_discard discard;
+};
+
+static void delete_socket(void *object)
+{
+    struct socket *s = object;
+    loop_release(s->loop);
+    buf_free(&s->queue);
+    free(s->ip);
+    free(s->tls_name);
+    free(s);
+}
+
+/* The end: reported in a later turn, for lws may be in the middle of anything. */
+static void end(struct socket *s)
+{
+    if (s->ended)
+        return;
+    s->ended = true;
+    loop_drop_socket(s->wsi);
+    s->wsi = NULL;
+    timer_start(s->timer, 0);
+}
+
+static void start(struct socket *s)
+{
+    struct lws_client_connect_info info;
+    loop_client_info(s->loop, &s->lws_side, &info);
+    info.method = "RAW";
+    info.address = s->ip;
+    info.host = s->tls_name ? s->tls_name : s->ip;
+    info.port = s->port;
+    info.ssl_connection = s->tls_name ? LCCSCF_USE_SSL : 0;
+    info.alpn = "http/1.1";
+    info.pwsi = &s->wsi;
+    if (!lws_client_connect_via_info(&info)) {
+        s->wsi = NULL;
+        if (!s->why.code)
+            err_set(&s->why, ERR_UNREACHABLE, "nothing listens there, or it cannot be reached");
+        end(s);
+    }
+}
+
+static void on_timer(void *arg)
+{
+    struct socket *s = arg;
+    if (!s->ended && !s->wsi && !s->finishing) {
+        start(s);
+    } else if (!s->ended) {
+        end(s); /* flushing took too long */
+    } else {
+        s->handlers->closed(s->arg, s->finishing ? NULL : &s->why);
+        timer_free(s->timer);
+        loop_discard(s->loop, &s->discard, delete_socket, s);
+    }
+}
+
+/* Sends a slice of the queue; false when the socket is broken. */
+static bool write_slice(struct socket *s)
+{
+    size_t left = s->queue.length - s->sent;
+    if (left > 0) {
+        size_t slice = left < WRITE_SLICE ? left : WRITE_SLICE;
+        unsigned char *bytes = (unsigned char *)s->queue.data + s->sent;
+        if (lws_write(s->wsi, bytes, slice, LWS_WRITE_RAW) < 0)
+            return false;
+        s->sent += slice;
+        left -= slice;
+    }
+    if (left > 0 || lws_partial_buffered(s->wsi)) {
+        lws_callback_on_writable(s->wsi);
+        return true;
+    }
+    buf_clear(&s->queue);
+    s->sent = 0;
+    if (s->finishing)
+        end(s);
+    return true;
+}
+
+/* lws closes the socket itself, after the callback that this is called from. */
+static void broken(struct socket *s, struct lws *wsi, int code, const char *text, size_t length)
+{
+    lws_set_opaque_user_data(wsi, NULL);
+    s->wsi = NULL;
+    if (!s->why.code)
+        err_set(&s->why, code, "%.*s", (int)length, text);
+    end(s);
+}
+
+static int on_lws(struct loop_socket *side, struct lws *wsi, enum lws_callback_reasons reason,
+    void *in, size_t length)
+{
+    static const char gone[] = "the connection was closed by the target";
+    struct socket *s = (struct socket *)side;
+    switch ((int)reason) {
+    case LWS_CALLBACK_RAW_CONNECTED:
+        s->wsi = wsi;
+        s->connected = true;
+        if (!s->finishing)
+            s->handlers->connected(s->arg);
+        break;
+    case LWS_CALLBACK_RAW_RX:
+        if (!s->finishing)
+            s->handlers->received(s->arg, in, length);
+        break;
+    case LWS_CALLBACK_RAW_WRITEABLE:
+        if (s->connected && !write_slice(s)) {
+            broken(s, wsi, ERR_LOST, gone, sizeof gone - 1);
+            return -1;
+        }
+        break;
+    case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+        broken(s, wsi, ERR_UNREACHABLE, in ? in : "it cannot be reached",
+            in ? strnlen(in, length) : strlen("it cannot be reached"));
+        break;
+    case LWS_CALLBACK_RAW_CLOSE:
+        broken(s, wsi, s->connected ? ERR_LOST : ERR_UNREACHABLE, gone, sizeof gone - 1);
+        break;
+    default: break;
+    }
+    return 0;
+}
+
+int socket_connect(struct loop *l, const char *ip, uint16_t port, const char *tls_name,
+    const struct socket_handlers *h, void *arg, struct socket **ret_socket, struct err *e)
+{
+    struct socket *s = calloc(1, sizeof *s);
+    if (!s)
+        return err_set(e, ERR_NOMEM, "out of memory for a connection");
+    s->lws_side.callback = on_lws;
+    s->loop = l;
+    s->handlers = h;
+    s->arg = arg;
+    s->port = port;
+    s->queue = buf_new(SOCKET_QUEUE_MAX);
+    s->why = ERR_NONE;
+    s->ip = strdup(ip);
+    s->tls_name = tls_name ? strdup(tls_name) : NULL;
+    loop_hold(l);
+    int rc = 0;
+    if (!s->ip || (tls_name && !s->tls_name))
+        rc = err_set(e, ERR_NOMEM, "out of memory for a connection");
+    if (!rc)
+        rc = timer_new(l, on_timer, s, &s->timer, e);
+    if (rc) {
+        delete_socket(s);
+        return rc;
+    }
+    timer_start(s->timer, 0);
+    *ret_socket = s;
+    return 0;
+}
+
+int socket_send(struct socket *s, const void *bytes, size_t length, struct err *e)
+{
+    if (s->finishing || s->ended)
+        return err_set(e, ERR_LOST, "the connection is closed");
+    if (s->sent > s->queue.length / 2) { /* move the rest forward before the queue grows */
+        memmove(s->queue.data, s->queue.data + s->sent, s->queue.length - s->sent);
+        s->queue.length -= s->sent;
+        s->sent = 0;
+    }
+    int rc = buf_add(&s->queue, bytes, length);
+    if (rc)
+        return err_set(e, rc, "%zu bytes wait to be sent and the target takes none",
+            s->queue.length - s->sent);
+    if (s->connected)
+        lws_callback_on_writable(s->wsi);
+    return 0;
+}
+
+void socket_pause(struct socket *s, bool paused)
+{
+    if (s->wsi && s->connected)
+        lws_rx_flow_control(s->wsi, !paused);
+}
+
+void socket_finish(struct socket *s)
+{
+    if (s->finishing)
+        return;
+    s->finishing = true;
+    if (s->ended)
+        return;
+    if (!s->wsi || !s->connected || s->queue.length == s->sent) {
+        end(s);
+        return;
+    }
+    lws_rx_flow_control(s->wsi, 0);
+    lws_callback_on_writable(s->wsi);
+    timer_start(s->timer, SOCKET_FLUSH_US);
+}

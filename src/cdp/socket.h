@@ -1,0 +1,34 @@
+/* One TCP or TLS connection as bytes in and bytes out: what lies under a WebSocket. */
+#ifndef HEAPTAP_CDP_SOCKET_H
+#define HEAPTAP_CDP_SOCKET_H
+
+#include "cdp/loop.h"
+
+#include <stddef.h>
+
+struct socket;
+
+struct socket_handlers {
+    void (*connected)(void *arg);
+    void (*received)(void *arg, const char *bytes, size_t length);
+    /* The end, once; the socket is freed after it. why: ERR_UNREACHABLE before `connected`,
+     * ERR_LOST after it, NULL after socket_finish. */
+    void (*closed)(void *arg, const struct err *why);
+};
+
+#define SOCKET_QUEUE_MAX (64 << 20) /* bytes that may wait to be sent: a heap tool asks little */
+#define SOCKET_FLUSH_US  1000000    /* for a peer to take the rest after socket_finish */
+
+/* ip: an IP literal. tls_name: NULL, or the name that the certificate must have. There is no time
+ * limit here: the owner has one. */
+int socket_connect(struct loop *l, const char *ip, uint16_t port, const char *tls_name,
+    const struct socket_handlers *h, void *arg, struct socket **ret_socket, struct err *e) MUST_USE;
+
+/* Queues bytes; ERR_FULL past SOCKET_QUEUE_MAX. */
+int socket_send(struct socket *s, const void *bytes, size_t length, struct err *e) MUST_USE;
+/* No more `received` soon: what was read already still comes. */
+void socket_pause(struct socket *s, bool paused);
+/* No more `connected` and `received`; sends what waits if the peer takes it in time, and closes. */
+void socket_finish(struct socket *s);
+
+#endif
