@@ -3,6 +3,7 @@
  * Timers do not use lws' own: its poll() counts in whole milliseconds, rounded down, so that it
  * spins through the last one before each deadline. One timerfd for the earliest deadline costs
  * nothing while it waits. */
+#include "cdp/loop.h"
 #include "cdp/loop_lws.h"
 #include "cdp/timers.h"
 
