@@ -1,0 +1,561 @@
+/* One heap snapshot: lease, reading, guard, epoch, stream, store, reading.
+ *
+ *   leasing ─> measuring ─> checking ─> streaming ─> storing ─> settling ─> done
+ *      │           │ (guard)     │           │           │          │
+ *      └───────────┴──── refused or failed ──┴───────────┴──────────┴──────^
+ *
+ * Waits: leasing, another capture on this host; measuring, a reading; checking, the heap object id
+ * of the canary; streaming, the target, which may be silent for minutes; storing, the disk;
+ * settling, the readings after it. Only those with the target idle have deadlines. */
+#include "collect/capture.h"
+
+#include "base/clock.h"
+#include "cdp/unescape.h"
+#include "collect/ask.h"
+#include "collect/host.h"
+#include "collect/lease.h"
+#include "cdp/proto.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LEASE_LOOK_US    200000
+#define READING_DEADLINE (30 * 1000000LL) /* of an idle target; a long GC is within it */
+#define RSS_LOOK_US      50000            /* how often the target's memory is looked at */
+#define CHUNK_TAIL_MAX   (CDP_MESSAGE_MAX)
+
+enum phase { LEASING, MEASURING, CHECKING, STREAMING, STORING, SETTLING };
+
+struct capture {
+    struct loop *loop;
+    struct capture_options options;
+    char *path, *folder; /* owned */
+    enum phase phase;
+    int lease; /* -1: not held */
+    struct capture_file *file;
+    struct capture_outcome outcome;
+    struct capture_result result; /* copied when the file is done */
+    char *result_path;
+    int64_t rss_mark_before; /* the process' highest RSS when we began; INT64_MAX: unknown */
+    int64_t started_us, asked_us, first_sign_us, answered_us;
+    char *tail; /* of a chunk that the writer had no room for, still escaped; owned */
+    size_t tail_length, tail_used;
+    bool answered;       /* the target has sent everything */
+    bool paused;         /* the connection is */
+    int pending;         /* calls to the target that have not been answered */
+    bool ended, gone;    /* done was called; the target is gone */
+    struct timer *timer; /* of leasing, and of looking at the RSS */
+    const struct capture_handlers *handlers;
+    void *arg;
+    struct loop_discard discard;
+};
+
+const char *capture_state_name(enum capture_state state)
+{
+    static const char *const names[] = {"complete", "refused", "failed"};
+    return names[state];
+}
+
+/* ---- ending ---- */
+
+static void free_capture(void *object)
+{
+    struct capture *c = object;
+    free(c->path);
+    free(c->folder);
+    free(c->result_path);
+    free(c->tail);
+    free(c);
+}
+
+/* The capture can go when it has ended and the target owes no answer any more. */
+static void maybe_free(struct capture *c)
+{
+    if (c->ended && c->pending == 0)
+        loop_discard(c->loop, &c->discard, free_capture, c);
+}
+
+static void stop(struct capture *c)
+{
+    c->ended = true;
+    lease_release(c->lease);
+    c->lease = -1;
+    capture_file_cancel(c->file);
+    c->file = NULL;
+    timer_free(c->timer);
+    c->timer = NULL;
+    if (c->paused && !c->gone)
+        cdp_pause(cdp_session_connection(target_session(c->options.target)), false);
+    c->paused = false;
+}
+
+static void finish(struct capture *c)
+{
+    if (c->ended)
+        return;
+    stop(c);
+    c->outcome.duration_ms = (double)(clock_monotonic_us() - c->started_us) / 1000;
+    c->handlers->done(c->arg, &c->outcome);
+    maybe_free(c);
+}
+
+static void fail(struct capture *c, enum capture_state state, const struct err *why)
+{
+    c->outcome.state = state;
+    c->outcome.why = *why;
+    finish(c);
+}
+
+/* Counts the calls, so that the capture outlives its answers. */
+static bool asked(struct capture *c, int rc, const struct err *why)
+{
+    if (rc == 0)
+        c->pending++;
+    else
+        fail(c, CAPTURE_FAILED, why);
+    return rc == 0;
+}
+
+/* True when the answer is still wanted. */
+static bool answers(struct capture *c)
+{
+    c->pending--;
+    if (c->ended)
+        maybe_free(c);
+    return !c->ended;
+}
+
+/* ---- after it: readings, the new canary ---- */
+
+static struct cdp_session *session(struct capture *c)
+{
+    return target_session(c->options.target);
+}
+
+static void learned_canary(void *arg, const cJSON *result, const struct err *why)
+{
+    struct capture *c = arg;
+    struct err e = ERR_NONE;
+    int64_t id;
+    if (!answers(c))
+        return;
+    c->options.memory->canary_id = !why && ask_heap_id_answer(result, &id, &e) == 0 ? id : 0;
+    finish(c);
+}
+
+static void remember(struct capture *c, const struct sample *after)
+{
+    struct guard_history *h = &c->options.memory->history;
+    double wall_ms = (double)(c->answered_us - c->first_sign_us) / 1000;
+    double loop_ms = after ? after->loop_delay_max_ms : NAN;
+    bool loop_saw_it = !isnan(loop_ms) && loop_ms >= wall_ms / 2;
+    c->outcome.pause_ms = loop_saw_it ? loop_ms : wall_ms;
+    c->outcome.heap_after = after ? after->heap_used : NAN;
+    h->heap_used = isnan(c->outcome.heap_used) ? 0 : (int64_t)c->outcome.heap_used;
+    h->nodes = c->result.nodes;
+    h->pause_us = (int64_t)(c->outcome.pause_ms * 1000);
+    h->file_bytes = c->result.content_bytes;
+    h->memory = c->outcome.rss_before >= 0 && c->outcome.rss_peak > c->outcome.rss_before
+                    ? c->outcome.rss_peak - c->outcome.rss_before
+                    : 0;
+}
+
+static void sampled_after(void *arg, const struct sample *sample, const struct err *why)
+{
+    struct capture *c = arg;
+    struct err e = ERR_NONE;
+    (void)why;
+    if (!answers(c))
+        return;
+    if (sample)
+        c->handlers->sampled(c->arg, "after-snapshot", sample);
+    remember(c, sample);
+    const char *canary = sampler_object(target_sampler(c->options.target));
+    if (!canary)
+        finish(c);
+    else if (ask_heap_id(session(c), canary, READING_DEADLINE, learned_canary, c, &e) == 0)
+        c->pending++;
+    else
+        finish(c);
+}
+
+/* The file is safe; what follows is only for the record, so no failure counts any more. */
+static void settle(struct capture *c)
+{
+    struct err e = ERR_NONE;
+    c->phase = SETTLING;
+    c->outcome.state = CAPTURE_COMPLETE;
+    c->outcome.file = &c->result;
+    if (!c->gone && sampler_read(target_sampler(c->options.target), READING_DEADLINE, sampled_after,
+                        c, &e) == 0) {
+        c->pending++;
+        return;
+    }
+    remember(c, NULL);
+    finish(c);
+}
+
+/* ---- the stream ---- */
+
+static void look_at_rss(struct capture *c)
+{
+    int64_t rss;
+    pid_t pid = target_identity(c->options.target)->host_pid;
+    if (pid && host_rss(pid, &rss) == 0 && rss > c->outcome.rss_peak)
+        c->outcome.rss_peak = rss;
+}
+
+/* The kernel's own high-water mark is exact, if the capture is what raised it. */
+static void look_at_rss_mark(struct capture *c)
+{
+    int64_t mark;
+    pid_t pid = target_identity(c->options.target)->host_pid;
+    look_at_rss(c);
+    if (pid && host_rss_peak(pid, &mark) == 0 && mark > c->rss_mark_before &&
+        mark > c->outcome.rss_peak)
+        c->outcome.rss_peak = mark;
+}
+
+static void pause_reading(struct capture *c, bool paused)
+{
+    if (c->paused == paused)
+        return;
+    c->paused = paused;
+    cdp_pause(cdp_session_connection(session(c)), paused);
+}
+
+/* Decodes into the writer's blocks; what finds no room is kept until room() is called. Returns the
+ * number of bytes taken, or SIZE_MAX after it failed the capture. */
+static size_t decode(struct capture *c, const char *escaped, size_t length)
+{
+    size_t used = 0;
+    while (used < length) {
+        char *space;
+        size_t size, consumed, produced;
+        struct err e = ERR_NONE;
+        if (capture_file_space(c->file, UNESCAPE_MIN_ROOM, &space, &size) != 0)
+            break;
+        int rc = unescape(escaped + used, length - used, space, size, &consumed, &produced, &e);
+        if (rc) {
+            err_context(&e, "the target sent a broken piece of the snapshot");
+            fail(c, CAPTURE_FAILED, &e);
+            return SIZE_MAX;
+        }
+        capture_file_commit(c->file, produced);
+        used += consumed;
+    }
+    return used;
+}
+
+static void complete_stream(struct capture *c)
+{
+    if (c->answered && !c->tail && c->phase == STREAMING) {
+        c->phase = STORING;
+        look_at_rss_mark(c);
+        c->handlers->progress(c->arg, "storing", 0, 0, capture_file_bytes(c->file));
+        capture_file_finish(c->file);
+    }
+}
+
+static void on_room(void *arg)
+{
+    struct capture *c = arg;
+    if (c->ended || !c->tail)
+        return;
+    size_t used = decode(c, c->tail + c->tail_used, c->tail_length - c->tail_used);
+    if (used == SIZE_MAX)
+        return;
+    c->tail_used += used;
+    if (c->tail_used < c->tail_length)
+        return;
+    free(c->tail);
+    c->tail = NULL;
+    pause_reading(c, false);
+    complete_stream(c);
+}
+
+/* Keeps the rest of a chunk; the connection is paused, but what it had read already still comes. */
+static void keep_tail(struct capture *c, const char *rest, size_t length)
+{
+    struct err e = ERR_NONE;
+    size_t old = c->tail ? c->tail_length - c->tail_used : 0;
+    char *tail = length <= CHUNK_TAIL_MAX - old ? malloc(old + length) : NULL;
+    if (!tail) {
+        err_set(&e, ERR_NOMEM, "no memory for a piece of the snapshot");
+        fail(c, CAPTURE_FAILED, &e);
+        return;
+    }
+    if (old)
+        memcpy(tail, c->tail + c->tail_used, old);
+    memcpy(tail + old, rest, length);
+    free(c->tail);
+    c->tail = tail;
+    c->tail_length = old + length;
+    c->tail_used = 0;
+    pause_reading(c, true);
+}
+
+static void sign_of_life(struct capture *c)
+{
+    if (c->first_sign_us == 0)
+        c->first_sign_us = clock_monotonic_us();
+}
+
+void capture_chunk(struct capture *c, const char *escaped, size_t length)
+{
+    if (c->ended || c->phase != STREAMING || c->answered)
+        return;
+    sign_of_life(c);
+    size_t used = c->tail ? 0 : decode(c, escaped, length);
+    if (used == SIZE_MAX)
+        return;
+    if (used < length)
+        keep_tail(c, escaped + used, length - used);
+    if (!c->ended)
+        c->handlers->progress(c->arg, "receiving", 0, 0, capture_file_bytes(c->file));
+}
+
+void capture_event(struct capture *c, const char *method, const cJSON *params)
+{
+    struct proto_heap_profiler_report_heap_snapshot_progress progress;
+    struct err e = ERR_NONE;
+    if (c->ended || c->phase != STREAMING ||
+        strcmp(method, PROTO_HEAP_PROFILER_REPORT_HEAP_SNAPSHOT_PROGRESS) != 0 ||
+        proto_heap_profiler_report_heap_snapshot_progress_decode(params, &progress, &e) != 0)
+        return;
+    sign_of_life(c);
+    c->handlers->progress(c->arg, "building", progress.done, progress.total, 0);
+}
+
+static void snapshot_taken(void *arg, const cJSON *result, const struct err *why)
+{
+    struct capture *c = arg;
+    struct err e = ERR_NONE;
+    (void)result;
+    if (!answers(c))
+        return;
+    if (why) {
+        e = *why;
+        err_context(&e, "the snapshot was not completed");
+        fail(c, CAPTURE_FAILED, &e);
+        return;
+    }
+    c->answered = true;
+    c->answered_us = clock_monotonic_us();
+    if (c->first_sign_us == 0)
+        c->first_sign_us = c->asked_us;
+    complete_stream(c);
+}
+
+static void file_done(void *arg, const struct capture_result *r, const struct err *why)
+{
+    struct capture *c = arg;
+    c->file = NULL; /* the handle is gone when this returns */
+    if (!r) {
+        fail(c, CAPTURE_FAILED, why);
+        return;
+    }
+    c->result = *r;
+    c->result_path = strdup(r->path);
+    c->result.path = c->result_path ? c->result_path : c->path;
+    settle(c);
+}
+
+static void stream(struct capture *c)
+{
+    struct err e = ERR_NONE;
+    struct capture_file_options file = {.path = c->path,
+        .kind = CAPTURE_SNAPSHOT,
+        .compress = c->options.compress,
+        .room = on_room,
+        .done = file_done,
+        .arg = c};
+    if (capture_file_open(c->options.writer, &file, &c->file, &e) != 0) {
+        fail(c, CAPTURE_FAILED, &e);
+        return;
+    }
+    /* What the inspector itself keeps of the console would look like a leak. */
+    (void)!cdp_call(session(c), PROTO_RUNTIME_DISCARD_CONSOLE_ENTRIES, NULL, 0, NULL, NULL, &e);
+    struct proto_heap_profiler_take_heap_snapshot p = {.report_progress = true};
+    cJSON *params;
+    c->phase = STREAMING;
+    c->asked_us = clock_monotonic_us();
+    int rc = proto_heap_profiler_take_heap_snapshot_encode(&p, &params, &e);
+    if (rc == 0)
+        rc = cdp_call(
+            session(c), PROTO_HEAP_PROFILER_TAKE_HEAP_SNAPSHOT, params, 0, snapshot_taken, c, &e);
+    if (asked(c, rc, &e))
+        timer_start(c->timer, RSS_LOOK_US);
+}
+
+/* ---- before it ---- */
+
+static void checked_canary(void *arg, const cJSON *result, const struct err *why)
+{
+    struct capture *c = arg;
+    struct capture_memory *m = c->options.memory;
+    struct err e = ERR_NONE;
+    int64_t id = 0;
+    if (!answers(c))
+        return;
+    bool intact = !why && ask_heap_id_answer(result, &id, &e) == 0 && id == m->canary_id;
+    if (!intact)
+        m->epoch++;
+    c->outcome.epoch = m->epoch;
+    stream(c);
+}
+
+/* The ids of the last capture still hold if the canary has kept its own. */
+static void check_epoch(struct capture *c)
+{
+    struct err e = ERR_NONE;
+    struct capture_memory *m = c->options.memory;
+    const char *canary = sampler_object(target_sampler(c->options.target));
+    c->phase = CHECKING;
+    if (!canary || m->canary_id == 0) {
+        m->epoch++;
+        c->outcome.epoch = m->epoch;
+        stream(c);
+        return;
+    }
+    asked(c, ask_heap_id(session(c), canary, READING_DEADLINE, checked_canary, c, &e), &e);
+}
+
+static void gather_facts(struct capture *c, const struct sample *before, struct guard_facts *f)
+{
+    struct err e = ERR_NONE;
+    struct host_limit group;
+    pid_t pid = target_identity(c->options.target)->host_pid;
+    *f = (struct guard_facts){
+        .heap_used = isnan(before->heap_used) ? -1 : (int64_t)before->heap_used,
+        .heap_limit = isnan(before->heap_limit) ? -1 : (int64_t)before->heap_limit,
+        .host_available = -1,
+        .group_room = -1,
+        .disk_free = -1,
+        .nodes = -1,
+        .history = c->options.memory->history};
+    if (pid && host_memory_available(&f->host_available) != 0)
+        f->host_available = -1;
+    if (pid && host_cgroup("", pid, &group) == 0 && group.limit >= 0)
+        f->group_room = group.limit > group.current ? group.limit - group.current : 0;
+    if (host_disk_free(c->folder, &f->disk_free, &e) != 0)
+        f->disk_free = -1;
+}
+
+static void sampled_before(void *arg, const struct sample *sample, const struct err *why)
+{
+    struct capture *c = arg;
+    struct guard_facts facts;
+    struct err e = ERR_NONE;
+    if (!answers(c))
+        return;
+    if (!sample) {
+        e = *why;
+        err_context(&e, "no reading before the snapshot");
+        fail(c, CAPTURE_FAILED, &e);
+        return;
+    }
+    c->handlers->sampled(c->arg, "before-snapshot", sample);
+    c->outcome.heap_used = sample->heap_used;
+    pid_t pid = target_identity(c->options.target)->host_pid;
+    if (!pid || host_rss(pid, &c->outcome.rss_before) != 0)
+        c->outcome.rss_before = -1;
+    if (!pid || host_rss_peak(pid, &c->rss_mark_before) != 0)
+        c->rss_mark_before = INT64_MAX;
+    c->outcome.rss_peak = c->outcome.rss_before;
+    gather_facts(c, sample, &facts);
+    c->outcome.answer =
+        guard_decide(&facts, &c->options.limits, &c->outcome.forecast, c->outcome.guard_reason);
+    if (c->outcome.answer == GUARD_REFUSE) {
+        err_set(&e, ERR_REFUSED, "%s", c->outcome.guard_reason);
+        fail(c, CAPTURE_REFUSED, &e);
+        return;
+    }
+    check_epoch(c);
+}
+
+static void measure(struct capture *c)
+{
+    struct err e = ERR_NONE;
+    c->phase = MEASURING;
+    asked(c,
+        sampler_read(target_sampler(c->options.target), READING_DEADLINE, sampled_before, c, &e),
+        &e);
+}
+
+static void on_timer(void *arg)
+{
+    struct capture *c = arg;
+    struct err e = ERR_NONE;
+    if (c->phase == STREAMING) {
+        look_at_rss(c);
+        timer_start(c->timer, RSS_LOOK_US);
+        return;
+    }
+    if (c->phase != LEASING)
+        return;
+    if (lease_take(&c->lease, &e) != 0) {
+        fail(c, CAPTURE_FAILED, &e);
+    } else if (c->lease >= 0) {
+        measure(c);
+    } else {
+        c->handlers->progress(c->arg, "waiting for another capture", 0, 0, 0);
+        timer_start(c->timer, LEASE_LOOK_US);
+    }
+}
+
+int capture_start(struct loop *l, const struct capture_options *o, const struct capture_handlers *h,
+    void *arg, struct capture **ret, struct err *e)
+{
+    struct capture *c = calloc(1, sizeof *c);
+    if (!c)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    *c = (struct capture){.loop = l,
+        .options = *o,
+        .path = strdup(o->path),
+        .folder = strdup(o->folder),
+        .lease = -1,
+        .started_us = clock_monotonic_us(),
+        .handlers = h,
+        .arg = arg};
+    c->outcome = (struct capture_outcome){.asked_at_ms = clock_wall_ms(),
+        .why = ERR_NONE,
+        .heap_used = NAN,
+        .heap_after = NAN,
+        .pause_ms = NAN,
+        .rss_before = -1,
+        .rss_peak = -1,
+        .epoch = o->memory->epoch,
+        .forecast = {.by = "rule", .nodes = -1}};
+    int rc = c->path && c->folder ? timer_new(l, on_timer, c, &c->timer, e)
+                                  : err_set(e, ERR_NOMEM, "out of memory");
+    if (rc) {
+        free_capture(c);
+        return rc;
+    }
+    timer_start(c->timer, 0);
+    *ret = c;
+    return 0;
+}
+
+void capture_target_gone(struct capture *c, const struct err *why)
+{
+    c->gone = true;
+    c->paused = false;
+    if (c->phase == STORING) /* all of it had come: the file will be whole */
+        return;
+    if (c->phase == SETTLING) {
+        finish(c);
+        return;
+    }
+    fail(c, CAPTURE_FAILED, why);
+}
+
+void capture_cancel(struct capture *c)
+{
+    if (!c || c->ended)
+        return;
+    stop(c);
+    maybe_free(c);
+}

@@ -1,0 +1,71 @@
+/* One heap snapshot, from the question whether it may be taken to the file under its name. */
+#ifndef HEAPTAP_COLLECT_CAPTURE_H
+#define HEAPTAP_COLLECT_CAPTURE_H
+
+#include "collect/file.h"
+#include "collect/guard.h"
+#include "collect/target.h"
+
+struct capture;
+
+/* What one capture of a target leaves for the next; zeroed for a target's first. */
+struct capture_memory {
+    struct guard_history history;
+    int64_t epoch;     /* of the last capture: object ids compare only within one; 0: none yet */
+    int64_t canary_id; /* heap object id of the sampler's object then; 0: unknown */
+};
+
+enum capture_state { CAPTURE_COMPLETE, CAPTURE_REFUSED, CAPTURE_FAILED };
+const char *capture_state_name(enum capture_state state); /* "complete", "refused", "failed" */
+
+struct capture_outcome {
+    enum capture_state state;
+    struct err why; /* for all but CAPTURE_COMPLETE */
+    int64_t asked_at_ms;
+    enum guard_answer answer;
+    struct guard_forecast forecast;
+    char guard_reason[GUARD_REASON_SIZE];
+    double heap_used;             /* bytes before it; NAN: unknown */
+    double heap_after;            /* bytes right after it, and so without garbage; NAN: unknown */
+    int64_t rss_before, rss_peak; /* bytes; -1: the target is not of this host */
+    double pause_ms; /* the target's stall; as its event loop measured it where it can */
+    double duration_ms;
+    int64_t epoch;
+    const struct capture_result *file; /* of a complete one; borrowed for the call */
+};
+
+struct capture_handlers {
+    /* A reading next to the capture: label is before-snapshot or after-snapshot. */
+    void (*sampled)(void *arg, const char *label, const struct sample *sample);
+    /* done and total count what the target walks (total 0: not told); bytes have been received.
+     * phase: "waiting for another capture", "building", "receiving", "storing". */
+    void (*progress)(void *arg, const char *phase, int64_t done, int64_t total, int64_t bytes);
+    /* Once, at the end; the capture is freed after it. */
+    void (*done)(void *arg, const struct capture_outcome *outcome);
+};
+
+struct capture_options {
+    struct target *target;
+    struct capture_writer *writer;
+    struct capture_memory *memory; /* of the target, outlives the capture */
+    const char *path;              /* the file's final name, without .zst */
+    const char *folder;            /* where it is, for the free space */
+    bool compress;
+    struct guard_limits limits;
+};
+
+/* Begins; strings are copied. h and arg outlive it. */
+int capture_start(struct loop *l, const struct capture_options *o, const struct capture_handlers *h,
+    void *arg, struct capture **ret, struct err *e) MUST_USE;
+
+/* The owner passes on what the target sends while its capture runs. */
+void capture_chunk(struct capture *c, const char *escaped, size_t length);
+void capture_event(struct capture *c, const char *method, const cJSON *params);
+
+/* The target is gone: fails the capture (done is called from here). */
+void capture_target_gone(struct capture *c, const struct err *why);
+
+/* Drops it: no file stays, done is not called. The target may go on sending. NULL is fine. */
+void capture_cancel(struct capture *c);
+
+#endif

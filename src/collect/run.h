@@ -1,0 +1,81 @@
+/* A run: several targets followed at once, readings and snapshots on a schedule, all of it into the
+ * journal and told to whoever started the run. It prints nothing. */
+#ifndef HEAPTAP_COLLECT_RUN_H
+#define HEAPTAP_COLLECT_RUN_H
+
+#include "collect/capture.h"
+#include "collect/target.h"
+#include "store/journal.h"
+
+struct run;
+
+struct run_options {
+    const struct address *addresses; /* copied */
+    size_t address_count;
+    char *const *command;        /* NULL: none; else started and watched in place of addresses */
+    const char *match;           /* for command, NULL: the process that listens */
+    struct journal *journal;     /* borrowed; a run has begun in it; NULL: no record */
+    int64_t metrics_interval_us; /* 0: no readings but those around snapshots */
+    bool snapshots;
+    int64_t snapshot_interval_us;
+    int64_t max_snapshots; /* of each target; 0: no bound */
+    bool manual;           /* one snapshot by hand, then the end; schedule and share do not count */
+    int64_t duration_us;   /* from the first attach; 0: until run_finish */
+    int64_t wait_us, give_up_us;
+    const char *folder, *label; /* label NULL: "run" */
+    const char *output;         /* the path of the only snapshot, NULL: named by the run */
+    bool compress;
+    struct guard_limits limits;
+    double max_pause_share;
+    bool allow_remote;
+};
+
+/* What is known of one target; texts come from outside. It outlives the target itself. */
+struct run_target {
+    int64_t id;    /* in the record, from 1; 0 without a journal */
+    bool attached; /* at the end: it was there until we left */
+    struct target_identity identity;
+    int64_t readings; /* rows written */
+    int64_t snapshots, refused, failed;
+    /* Figures for the summary; NAN until known. Bytes. */
+    double first_heap, last_heap; /* heap used at the first and the latest reading */
+    double first_rss, last_rss;
+    double first_floor, last_floor; /* heap used right after the first and the latest snapshot */
+    int64_t first_ms, last_ms;      /* wall clock of those readings */
+    int64_t first_floor_ms, last_floor_ms;
+    double pause_ms;              /* all stalls together */
+    char *first_file, *last_file; /* snapshots, NULL until there is one */
+};
+
+struct run_handlers {
+    /* A line for a person: attached, lost, picked, warned. warning: it matters. t may be NULL. */
+    void (*said)(void *arg, const struct run_target *t, bool warning, const char *text);
+    void (*attached)(void *arg, const struct run_target *t);
+    void (*detached)(void *arg, const struct run_target *t, const struct err *why);
+    void (*metrics)(void *arg, const struct run_target *t, const struct store_metrics *row);
+    void (*progress)(void *arg, const struct run_target *t, const char *phase, int64_t done,
+        int64_t total, int64_t bytes, int64_t elapsed_us);
+    /* path: where it is or would have been. */
+    void (*snapshot)(void *arg, const struct run_target *t, const char *trigger, const char *path,
+        const struct capture_outcome *outcome);
+    /* Everything is released. why: ERR_NONE's code 0 when it ended as asked. */
+    void (*ended)(void *arg, const char *reason, const struct err *why);
+};
+
+int run_start(struct loop *l, const struct run_options *o, const struct run_handlers *h, void *arg,
+    struct run **ret, struct err *e) MUST_USE;
+
+/* Ends it normally: the running snapshot is completed, a last one taken if it is due. */
+void run_finish(struct run *r, const char *reason);
+
+/* Drops what is running; nothing half-written stays. ended is not called. */
+void run_abort(struct run *r);
+
+/* After ended or run_abort. NULL is fine. */
+void run_free(struct run *r);
+
+/* Targets seen so far, in the order of their ids. */
+size_t run_target_count(const struct run *r);
+const struct run_target *run_target_at(const struct run *r, size_t index);
+
+#endif

@@ -1,0 +1,251 @@
+/* Readings of one target's memory: install once, then one call a reading. */
+#include "collect/sampler.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "collect/ask.h"
+#include "cdp/proto.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define INSTALL_DEADLINE_US (10 * 1000000LL)
+#define STOP_DEADLINE_US    (2 * 1000000LL)
+#define SPACES_MAX          64          /* V8 has about a dozen */
+#define SPACES_TEXT_MAX     (64 * 1024) /* their names and two numbers each */
+
+extern const char sampler_source[]; /* sampler.js */
+
+struct sampler {
+    struct cdp_session *session; /* borrowed */
+    bool scripted;               /* false: only the heap's own figures */
+    char *object;                /* RemoteObject id of the function's object, owned */
+    cJSON *spaces;               /* names of the heap's spaces, owned */
+    sampler_ready_fn ready;
+    void (*stopped)(void *arg);
+    void *ready_arg, *stopped_arg;
+};
+
+/* ---- installing ---- */
+
+static void became_ready(struct sampler *s, const struct err *why)
+{
+    s->scripted = s->scripted && !why;
+    s->ready(s->ready_arg, why);
+}
+
+static void got_spaces(void *arg, const cJSON *result, const struct err *why)
+{
+    struct sampler *s = arg;
+    struct err e = ERR_NONE;
+    const char *names;
+    if (!why && ask_text(result, &names, &e) == 0 && strlen(names) <= SPACES_TEXT_MAX)
+        s->spaces = cJSON_Parse(names);
+    became_ready(s, NULL); /* without names the readings still hold everything else */
+}
+
+static void installed(void *arg, const cJSON *result, const struct err *why)
+{
+    struct sampler *s = arg;
+    struct err e = ERR_NONE;
+    const char *object;
+    int rc = why ? why->code : ask_object(result, &object, &e);
+    if (rc == 0 && !(s->object = strdup(object)))
+        rc = err_set(&e, ERR_NOMEM, "out of memory");
+    if (rc == 0)
+        rc = ask_call_on(s->session, s->object, "function(){return this.spaces()}",
+            INSTALL_DEADLINE_US, got_spaces, s, &e);
+    if (rc)
+        became_ready(s, why ? why : &e);
+}
+
+static void got_plain(void *arg, const cJSON *result, const struct err *why)
+{
+    (void)result;
+    became_ready(arg, why);
+}
+
+int sampler_new(struct cdp_session *session, bool scripted, int64_t expiry_us,
+    sampler_ready_fn ready, void *arg, struct sampler **ret, struct err *e)
+{
+    struct sampler *s = calloc(1, sizeof *s);
+    struct buf source = buf_new(1 << 20);
+    int rc = s ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    if (rc)
+        goto out;
+    *s = (struct sampler){
+        .session = session, .scripted = scripted, .ready = ready, .ready_arg = arg};
+    if (!scripted) {
+        rc = cdp_call(
+            session, PROTO_RUNTIME_GET_HEAP_USAGE, NULL, INSTALL_DEADLINE_US, got_plain, s, e);
+        goto out;
+    }
+    rc = buf_addf(&source, "%s(%lld)", sampler_source, (long long)(expiry_us / 1000));
+    if (rc) {
+        err_set(e, rc, "out of memory");
+        goto out;
+    }
+    rc = ask_evaluate(session, source.data, true, INSTALL_DEADLINE_US, installed, s, e);
+out:
+    buf_free(&source);
+    if (rc)
+        free(s);
+    else
+        *ret = s;
+    return rc;
+}
+
+const char *sampler_object(const struct sampler *s)
+{
+    return s->object;
+}
+
+/* ---- reading ---- */
+
+struct reading {
+    struct sampler *sampler;
+    int64_t wall_ms;
+    sample_fn fn;
+    void *arg;
+};
+
+static double number_at(const cJSON *array, int index)
+{
+    const cJSON *item = cJSON_GetArrayItem(array, index);
+    return cJSON_IsNumber(item) ? item->valuedouble : NAN;
+}
+
+/* {"new_space":{"used":bytes,"size":bytes},…} of the numbers behind the fixed ones. */
+static char *spaces_text(const cJSON *numbers, int first, const cJSON *names)
+{
+    int count = cJSON_GetArraySize(names);
+    cJSON *object = count > 0 && count <= SPACES_MAX ? cJSON_CreateObject() : NULL;
+    for (int i = 0; object && i < count; i++) {
+        const char *name = cJSON_GetStringValue(cJSON_GetArrayItem(names, i));
+        double used = number_at(numbers, first + 2 * i);
+        double size = number_at(numbers, first + 2 * i + 1);
+        if (!name || isnan(used) || isnan(size))
+            continue;
+        cJSON *space = cJSON_AddObjectToObject(object, name);
+        cJSON_AddNumberToObject(space, "used", used);
+        cJSON_AddNumberToObject(space, "size", size);
+    }
+    char *text = object ? cJSON_PrintUnformatted(object) : NULL;
+    cJSON_Delete(object);
+    return text;
+}
+
+int sampler_parse(
+    const char *text, const cJSON *spaces, struct sample *ret, char **ret_spaces, struct err *e)
+{
+    struct sample sample = {.wall_ms = ret->wall_ms};
+    double *const fields[] = {&sample.heap_used, &sample.heap_total, &sample.external,
+        &sample.array_buffers, &sample.rss, &sample.heap_limit, &sample.gc_count, &sample.gc_major,
+        &sample.gc_ms, &sample.loop_delay_ms, &sample.loop_delay_max_ms, &sample.loop_utilization};
+    const int field_count = sizeof fields / sizeof *fields;
+    if (strlen(text) > SPACES_TEXT_MAX)
+        return err_set(e, ERR_PROTOCOL, "a reading of %zu bytes is none", strlen(text));
+    cJSON *array = cJSON_Parse(text);
+    if (!cJSON_IsArray(array) || cJSON_GetArraySize(array) < field_count ||
+        isnan(number_at(array, 0))) {
+        cJSON_Delete(array);
+        return err_set(e, ERR_PROTOCOL, "the target answered a reading with something else");
+    }
+    for (int i = 0; i < field_count; i++)
+        *fields[i] = number_at(array, i);
+    *ret_spaces = spaces_text(array, field_count, spaces);
+    sample.heap_spaces = *ret_spaces;
+    *ret = sample;
+    cJSON_Delete(array);
+    return 0;
+}
+
+static void got_reading(void *arg, const cJSON *result, const struct err *why)
+{
+    struct reading *reading = arg;
+    struct sampler *s = reading->sampler;
+    struct sample sample = {.wall_ms = reading->wall_ms};
+    struct err e = ERR_NONE;
+    char *spaces = NULL;
+    int rc = why ? why->code : 0;
+    if (rc == 0 && s->scripted) {
+        const char *text;
+        rc = ask_text(result, &text, &e);
+        if (rc == 0)
+            rc = sampler_parse(text, s->spaces, &sample, &spaces, &e);
+    } else if (rc == 0) {
+        struct proto_runtime_get_heap_usage_result r;
+        rc = proto_runtime_get_heap_usage_result_decode(result, &r, &e);
+        sample = (struct sample){
+            reading->wall_ms, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NULL};
+        if (rc == 0) {
+            sample.heap_used = r.used_size;
+            sample.heap_total = r.total_size;
+        }
+    }
+    reading->fn(reading->arg, rc ? NULL : &sample, rc ? (why ? why : &e) : NULL);
+    free(spaces);
+    free(reading);
+}
+
+int sampler_read(struct sampler *s, int64_t deadline_us, sample_fn fn, void *arg, struct err *e)
+{
+    struct reading *reading = malloc(sizeof *reading);
+    if (!reading)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    *reading = (struct reading){s, clock_wall_ms(), fn, arg};
+    int rc = s->scripted ? ask_call_on(s->session, s->object, "function(){return this.read()}",
+                               deadline_us, got_reading, reading, e)
+                         : cdp_call(s->session, PROTO_RUNTIME_GET_HEAP_USAGE, NULL, deadline_us,
+                               got_reading, reading, e);
+    if (rc)
+        free(reading);
+    return rc;
+}
+
+/* ---- leaving ---- */
+
+static void did_stop(void *arg, const cJSON *result, const struct err *why)
+{
+    struct sampler *s = arg;
+    (void)result;
+    (void)why;
+    if (s->stopped)
+        s->stopped(s->stopped_arg);
+}
+
+static void release_group(void *arg, const cJSON *result, const struct err *why)
+{
+    struct sampler *s = arg;
+    struct err e = ERR_NONE;
+    struct proto_runtime_release_object_group group = {.object_group = ASK_OBJECT_GROUP};
+    cJSON *params;
+    (void)result;
+    int rc = why ? why->code : proto_runtime_release_object_group_encode(&group, &params, &e);
+    if (rc == 0)
+        rc = cdp_call(s->session, PROTO_RUNTIME_RELEASE_OBJECT_GROUP, params, STOP_DEADLINE_US,
+            did_stop, s, &e);
+    if (rc)
+        did_stop(s, NULL, NULL);
+}
+
+void sampler_stop(struct sampler *s, void (*fn)(void *arg), void *arg)
+{
+    struct err e = ERR_NONE;
+    s->stopped = fn;
+    s->stopped_arg = arg;
+    bool asked = s->object && ask_call_on(s->session, s->object, "function(){this.stop()}",
+                                  STOP_DEADLINE_US, release_group, s, &e) == 0;
+    if (!asked)
+        did_stop(s, NULL, NULL);
+}
+
+void sampler_free(struct sampler *s)
+{
+    if (!s)
+        return;
+    free(s->object);
+    cJSON_Delete(s->spaces);
+    free(s);
+}

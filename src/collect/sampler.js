@@ -1,0 +1,83 @@
+// Runs in the target: reads its memory when asked. Called as install(expiryMs), it returns an object
+// that lives as long as heaptap's session; should heaptap be killed, it ends itself expiryMs later.
+// A reading is one JSON array of numbers, in the order that sampler.c names.
+(function install(expiryMs) {
+    'use strict';
+    const builtin = process.getBuiltinModule ?? require;
+    const v8 = builtin('v8');
+    const { PerformanceObserver, monitorEventLoopDelay, performance } = builtin('perf_hooks');
+    const { setInterval, clearInterval } = builtin('timers');
+    const { memoryUsage } = process;
+
+    // Every 100 ms: each tick wakes the process, so finer is not free.
+    const resolutionMs = 100;
+    const markSweepCompact = 4;
+
+    let collections = 0;
+    let major = 0;
+    let collectionMs = 0;
+    let observer;
+    try {
+        observer = new PerformanceObserver((list) => {
+            for (const entry of list.getEntries()) {
+                collections++;
+                if (entry.detail.kind === markSweepCompact) major++;
+                collectionMs += entry.duration;
+            }
+        });
+        observer.observe({ entryTypes: ['gc'] });
+    } catch {
+        observer = undefined;
+    }
+    let delay;
+    try {
+        delay = monitorEventLoopDelay({ resolution: resolutionMs });
+        delay.enable();
+    } catch {
+        delay = undefined;
+    }
+    let utilization = performance.eventLoopUtilization?.();
+
+    let beats = 0;
+    let beatsSeen = -1;
+    const watchdog = setInterval(() => {
+        if (beats === beatsSeen) sampler.stop();
+        beatsSeen = beats;
+    }, expiryMs);
+    watchdog.unref?.();
+
+    const ms = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - resolutionMs) || 0;
+
+    const sampler = {
+        spaces: () => JSON.stringify(v8.getHeapSpaceStatistics().map((space) => space.space_name)),
+        read() {
+            beats++;
+            const memory = memoryUsage();
+            let text = '[' + memory.heapUsed + ',' + memory.heapTotal + ',' + memory.external + ',' +
+                memory.arrayBuffers + ',' + memory.rss + ',' + v8.getHeapStatistics().heap_size_limit +
+                ',' + (observer ? collections + ',' + major + ',' + collectionMs : 'null,null,null');
+            if (delay) {
+                text += ',' + ms(delay.mean) + ',' + ms(delay.max);
+                delay.reset();
+            } else {
+                text += ',null,null';
+            }
+            if (utilization) {
+                const now = performance.eventLoopUtilization();
+                text += ',' + performance.eventLoopUtilization(now, utilization).utilization;
+                utilization = now;
+            } else {
+                text += ',null';
+            }
+            for (const space of v8.getHeapSpaceStatistics())
+                text += ',' + space.space_used_size + ',' + space.space_size;
+            return text + ']';
+        },
+        stop() {
+            clearInterval(watchdog);
+            observer?.disconnect();
+            delay?.disable();
+        },
+    };
+    return sampler;
+})

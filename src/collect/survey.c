@@ -1,0 +1,392 @@
+/* A survey: one probe an address or process, all at once; one passive attachment a target. */
+#include "collect/survey.h"
+
+#include "base/text.h"
+#include "collect/host.h"
+#include "collect/local.h"
+#include "cdp/proto.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DISCOVER_DEADLINE_US (5 * 1000000LL)
+#define USAGE_DEADLINE_US    (3 * 1000000LL)
+#define WORKERS_US           200000 /* a main thread's workers are reported within this */
+#define ROWS_MAX             4096
+#define LOOKS_MAX            DISCOVER_ENTRIES_MAX /* of one endpoint */
+
+struct look { /* at one target of an endpoint, and its workers */
+    struct probe *probe;
+    struct attachment *attachment;
+    struct address address;
+    struct discover_entry entry; /* copied: what is shown if it does not answer */
+    struct timer *timer;
+    bool seen; /* its row is made */
+};
+
+struct probe { /* one address or process */
+    struct survey *survey;
+    pid_t pid;
+    struct local_find *find;
+    struct discover *discover;
+    struct look *looks;
+    size_t look_count, looks_open;
+    bool done;
+};
+
+struct usage { /* a question for heap use that is on its way */
+    struct look *look;
+    size_t row;
+};
+
+struct survey {
+    struct loop *loop;
+    struct probe *probes;
+    size_t probe_count, probes_open;
+    struct survey_row *rows;
+    size_t row_count;
+    bool allow_remote;
+    struct err why;
+    survey_done_fn done;
+    void *arg;
+    struct timer *start; /* for a survey of nothing: done never comes within survey_start */
+};
+
+const char *survey_state_name(enum survey_state state)
+{
+    static const char *const names[] = {
+        "ready", "waiting for debugger", "no answer", "no inspector"};
+    return names[state];
+}
+
+/* ---- rows ---- */
+
+static struct survey_row *add_row(struct survey *s, enum survey_state state)
+{
+    if (s->row_count == ROWS_MAX)
+        return NULL;
+    struct survey_row *row = &s->rows[s->row_count++];
+    *row = (struct survey_row){
+        .state = state, .heap_used = NAN, .heap_total = NAN, .rss = NAN, .kind = TARGET_OTHER};
+    return row;
+}
+
+static void fill_from_identity(
+    struct survey_row *row, const struct look *look, const struct target_identity *id)
+{
+    int64_t rss;
+    row->kind = id->kind;
+    row->title = strdup(id->title);
+    row->url = strdup(id->url);
+    row->version = strdup(id->runtime_version);
+    row->v8 = strdup(id->v8_version);
+    row->pid = id->pid;
+    address_format(&look->address, row->address);
+    if (id->host_pid && id->kind != TARGET_WORKER && host_rss(id->host_pid, &rss) == 0)
+        row->rss = (double)rss;
+    if (id->waiting)
+        row->state = SURVEY_WAITING;
+}
+
+static void free_rows(struct survey *s)
+{
+    for (size_t i = 0; i < s->row_count; i++) {
+        struct survey_row *row = &s->rows[i];
+        free(row->title);
+        free(row->url);
+        free(row->version);
+        free(row->v8);
+        free(row->reason);
+    }
+    free(s->rows);
+}
+
+/* ---- ends ---- */
+
+static int compare_rows(const void *a, const void *b)
+{
+    const struct survey_row *x = a, *y = b;
+    if (x->pid != y->pid)
+        return x->pid < y->pid ? -1 : 1;
+    return (x->kind == TARGET_WORKER) - (y->kind == TARGET_WORKER);
+}
+
+static void finish_survey(struct survey *s)
+{
+    qsort(s->rows, s->row_count, sizeof *s->rows, compare_rows);
+    s->done(s->arg, s->rows, s->row_count, s->why.code ? &s->why : NULL);
+}
+
+static void finish_probe(struct probe *p)
+{
+    if (p->done)
+        return;
+    p->done = true;
+    if (--p->survey->probes_open == 0)
+        finish_survey(p->survey);
+}
+
+static void finish_look(struct look *look)
+{
+    if (--look->probe->looks_open == 0)
+        finish_probe(look->probe);
+}
+
+static void fail_probe(struct probe *p, const struct err *why)
+{
+    if (p->survey->why.code == 0)
+        p->survey->why = *why;
+    finish_probe(p);
+}
+
+/* ---- one target ---- */
+
+static void got_usage(void *arg, const cJSON *result, const struct err *why)
+{
+    struct usage *u = arg;
+    struct proto_runtime_get_heap_usage_result r;
+    struct err e = ERR_NONE;
+    struct survey_row *row = &u->look->probe->survey->rows[u->row];
+    if (!why && proto_runtime_get_heap_usage_result_decode(result, &r, &e) == 0) {
+        row->heap_used = r.used_size;
+        row->heap_total = r.total_size;
+    }
+    free(u);
+}
+
+static void on_attached(void *arg, struct target *t)
+{
+    struct look *look = arg;
+    struct err e = ERR_NONE;
+    struct survey *s = look->probe->survey;
+    struct survey_row *row = add_row(s, SURVEY_READY);
+    if (row)
+        fill_from_identity(row, look, target_identity(t));
+    if (target_is_main(t)) {
+        look->seen = true;
+        timer_start(look->timer, WORKERS_US);
+    }
+    struct usage *u = row ? malloc(sizeof *u) : NULL;
+    if (!u)
+        return;
+    *u = (struct usage){look, (size_t)(row - s->rows)};
+    if (cdp_call(target_session(t), PROTO_RUNTIME_GET_HEAP_USAGE, NULL, USAGE_DEADLINE_US,
+            got_usage, u, &e) != 0)
+        free(u);
+}
+
+static void on_detached(void *arg, struct target *t, const struct err *why)
+{
+    (void)arg;
+    (void)t;
+    (void)why;
+}
+
+static void on_down(void *arg, const struct err *why, int64_t next_try_us)
+{
+    struct look *look = arg;
+    (void)next_try_us;
+    if (look->seen)
+        return;
+    look->seen = true;
+    struct survey_row *row = add_row(look->probe->survey, SURVEY_NO_ANSWER);
+    if (row) {
+        row->title = strdup(look->entry.title);
+        row->url = strdup(look->entry.url);
+        row->reason = strdup(why->text);
+        row->pid = look->probe->pid;
+        address_format(&look->address, row->address);
+    }
+    timer_start(look->timer, 0);
+}
+
+static void on_closed(void *arg)
+{
+    struct look *look = arg;
+    attachment_free(look->attachment);
+    look->attachment = NULL;
+    finish_look(look);
+}
+
+static const struct attachment_handlers look_handlers = {
+    .attached = on_attached, .detached = on_detached, .down = on_down, .closed = on_closed};
+
+static void end_look(void *arg)
+{
+    struct look *look = arg;
+    if (look->attachment)
+        attachment_close(look->attachment);
+}
+
+static int start_look(
+    struct probe *p, struct look *look, const struct discovery *d, size_t index, struct err *e)
+{
+    const struct discover_entry *entry = &d->entries[index];
+    look->probe = p;
+    look->address = (struct address){.kind = ADDRESS_ENDPOINT, .port = d->port, .tls = d->tls};
+    memcpy(look->address.host, d->host, sizeof look->address.host);
+    if (d->count > 1)
+        look->address.pick_number = (int)index + 1;
+    look->entry.title = strdup(entry->title);
+    look->entry.url = strdup(entry->url);
+    struct attachment_options options = {.address = look->address,
+        .workers = true,
+        .passive = true,
+        .allow_remote = p->survey->allow_remote};
+    int rc = look->entry.title && look->entry.url ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    if (rc == 0)
+        rc = timer_new(p->survey->loop, end_look, look, &look->timer, e);
+    if (rc == 0)
+        rc = attachment_new(p->survey->loop, &options, &look_handlers, look, &look->attachment, e);
+    return rc;
+}
+
+/* ---- one address or process ---- */
+
+static void discovered(void *arg, struct discovery *d, const struct err *why)
+{
+    struct probe *p = arg;
+    struct err e = ERR_NONE;
+    p->discover = NULL;
+    if (!d) {
+        fail_probe(p, why);
+        return;
+    }
+    if (!p->survey->allow_remote && !host_is_local(d->ip)) {
+        err_set(&e, ERR_USAGE, "%s is another host: that needs --allow-remote", d->host);
+        fail_probe(p, &e);
+    } else if (d->count == 0) {
+        finish_probe(p);
+    } else if (!(p->looks = calloc(d->count, sizeof *p->looks))) {
+        err_set(&e, ERR_NOMEM, "out of memory");
+        fail_probe(p, &e);
+    } else {
+        for (size_t i = 0; i < d->count; i++) {
+            p->look_count++;
+            if (start_look(p, &p->looks[i], d, i, &e) != 0)
+                break;
+            p->looks_open++;
+        }
+        if (p->looks_open == 0)
+            fail_probe(p, &e);
+    }
+    discovery_free(d);
+}
+
+static void ask_endpoint(struct probe *p, const struct address *a)
+{
+    struct err e = ERR_NONE;
+    if (discover_start(p->survey->loop, a, DISCOVER_DEADLINE_US, discovered, p, &p->discover, &e) !=
+        0)
+        fail_probe(p, &e);
+}
+
+static void found(void *arg, const struct address *a, const struct err *why)
+{
+    struct probe *p = arg;
+    p->find = NULL;
+    if (a) {
+        ask_endpoint(p, a);
+        return;
+    }
+    char command[HOST_COMMAND_SIZE];
+    int64_t rss;
+    struct survey_row *row =
+        host_command_line(p->pid, command) == 0 ? add_row(p->survey, SURVEY_NO_INSPECTOR) : NULL;
+    if (row) {
+        row->kind = TARGET_NODE;
+        row->pid = p->pid;
+        row->title = strdup(command);
+        row->reason = strdup(why->text);
+        if (host_rss(p->pid, &rss) == 0)
+            row->rss = (double)rss;
+    }
+    finish_probe(p);
+}
+
+static void start_probe(struct probe *p, const struct address *a)
+{
+    struct err e = ERR_NONE;
+    if (a && a->kind != ADDRESS_PROCESS) {
+        ask_endpoint(p, a);
+        return;
+    }
+    if (a)
+        p->pid = a->pid;
+    if (local_find_start(p->survey->loop, p->pid, false, found, p, &p->find, &e) != 0)
+        fail_probe(p, &e);
+}
+
+static size_t list_node_processes(pid_t *pids)
+{
+    size_t all = host_processes(pids, HOST_PROCESSES_MAX);
+    size_t kept = 0;
+    for (size_t i = 0; i < all; i++)
+        if (pids[i] != getpid() && host_is_node(pids[i]))
+            pids[kept++] = pids[i];
+    return kept;
+}
+
+static void nothing_to_ask(void *arg)
+{
+    finish_survey(arg);
+}
+
+int survey_start(struct loop *l, const struct address *addresses, size_t count, bool allow_remote,
+    survey_done_fn done, void *arg, struct survey **ret, struct err *e)
+{
+    struct survey *s = calloc(1, sizeof *s);
+    pid_t *pids = calloc(HOST_PROCESSES_MAX, sizeof *pids);
+    int rc = s && pids ? timer_new(l, nothing_to_ask, s, &s->start, e)
+                       : err_set(e, ERR_NOMEM, "out of memory");
+    if (rc)
+        goto out;
+    s->loop = l;
+    s->allow_remote = allow_remote;
+    s->why = ERR_NONE;
+    s->done = done;
+    s->arg = arg;
+    s->probe_count = s->probes_open = count ? count : list_node_processes(pids);
+    s->rows = calloc(ROWS_MAX, sizeof *s->rows);
+    s->probes = calloc(s->probe_count + 1, sizeof *s->probes);
+    if (!s->rows || !s->probes) {
+        rc = err_set(e, ERR_NOMEM, "out of memory");
+        goto out;
+    }
+    for (size_t i = 0; i < s->probe_count; i++) {
+        s->probes[i].survey = s;
+        s->probes[i].pid = count ? 0 : pids[i];
+    }
+    *ret = s;
+    size_t total = s->probe_count;
+    if (total == 0)
+        timer_start(s->start, 0);
+    for (size_t i = 0; i < total; i++)
+        start_probe(&s->probes[i], count ? &addresses[i] : NULL);
+    s = NULL;
+out:
+    free(pids);
+    survey_free(s);
+    return rc;
+}
+
+void survey_free(struct survey *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; s->probes && i < s->probe_count; i++) {
+        struct probe *p = &s->probes[i];
+        for (size_t j = 0; j < p->look_count; j++) {
+            timer_free(p->looks[j].timer);
+            free(p->looks[j].entry.title);
+            free(p->looks[j].entry.url);
+        }
+        free(p->looks);
+    }
+    timer_free(s->start);
+    free(s->probes);
+    free_rows(s);
+    free(s);
+}

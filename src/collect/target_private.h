@@ -1,0 +1,42 @@
+/* Between target.c, which gets to know one session, and attachment.c, which has the connection. */
+#ifndef HEAPTAP_COLLECT_TARGET_PRIVATE_H
+#define HEAPTAP_COLLECT_TARGET_PRIVATE_H
+
+#include "collect/target.h"
+
+struct target {
+    struct attachment *attachment; /* borrowed */
+    struct cdp_session *session;   /* borrowed */
+    struct target *next;           /* in the attachment's list */
+    struct target_identity identity;
+    struct sampler *sampler;
+    char *sampler_problem;
+    struct timer *timer; /* looks again while the target waits for a debugger */
+    int64_t started_us;  /* when we began to get to know it */
+    bool passive, announced;
+    int64_t expiry_us;
+    void (*known)(struct target *t, const struct err *why);
+    void *data;
+};
+
+/* Gets to know a session: who it is, whether it waits for a debugger, a sampler. known is called
+ * once, never within this call, with NULL or why it cannot be used. d: what discovery said of the
+ * main target, NULL for a worker; entry: which of its entries. */
+struct target_start {
+    struct loop *loop;
+    struct attachment *attachment;
+    struct cdp_session *session;
+    const struct discovery *discovery;
+    const struct discover_entry *entry; /* NULL for a worker */
+    const char *worker_title, *worker_url, *worker_id;
+    const struct target_identity *parent; /* a worker's main target */
+    bool passive;
+    int64_t expiry_us;
+    void (*known)(struct target *t, const struct err *why);
+};
+int target_new(const struct target_start *start, struct target **ret, struct err *e) MUST_USE;
+
+/* Only when its session is gone. */
+void target_free(struct target *t);
+
+#endif
