@@ -36,6 +36,9 @@ const struct command *command_find(const char *name);
 /* The name nearest to a word that is no command, NULL if none is near. */
 const char *command_nearest(const char *word);
 
+extern const struct command command_targets;
+extern const struct command command_run;
+extern const struct command command_snapshot;
 extern const struct command command_config;
 extern const struct command command_completion;
 extern const struct command command_help;

@@ -4,6 +4,9 @@
 #include <string.h>
 
 const struct command *const command_table[] = {
+    &command_targets,
+    &command_run,
+    &command_snapshot,
     &command_config,
     &command_completion,
     &command_help,

@@ -1,0 +1,250 @@
+/* One run from the settings to the summary. */
+#include "command/conduct.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "collect/folder.h"
+#include "command/narrate.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#define JOURNAL_CLOSE_US (10 * 1000000LL)
+#define SIGNAL_EXIT_BASE 128
+
+struct conductor {
+    struct loop *loop;
+    struct run *run;
+    struct narrator *narrator;
+    struct journal *journal;
+    struct watch *signal_watch;
+    struct timer *timeout;
+    int signal_fd;
+    int signals;     /* how many came */
+    int last_signal; /* 0: none */
+    bool ended;
+    const char *reason;
+    struct err why;
+};
+
+int conduct_addresses(
+    const struct invocation *in, struct address **ret, size_t *ret_count, struct err *e)
+{
+    size_t count = in->word_count ? (size_t)in->word_count : 1;
+    struct address *list = calloc(count, sizeof *list);
+    if (!list)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        int rc = address_parse(in->word_count ? in->words[i] : NULL, &list[i], e);
+        if (rc) {
+            free(list);
+            return rc;
+        }
+    }
+    *ret = list;
+    *ret_count = count;
+    return 0;
+}
+
+struct guard_limits conduct_limits(const struct settings *s)
+{
+    return (struct guard_limits){.max_pause_us = settings_number(s, SET_MAX_PAUSE),
+        .min_free = settings_number(s, SET_MIN_FREE),
+        .force = settings_flag(s, SET_FORCE)};
+}
+
+void conduct_report_leftovers(const char *folder)
+{
+    struct capture_leftovers left;
+    struct err e = ERR_NONE;
+    char size[TEXT_SHORT];
+    if (capture_leftovers_list(folder, &left, &e) != 0)
+        return; /* the folder itself is checked elsewhere */
+    if (left.total)
+        log_warn("%zu unfinished capture%s of killed runs in %s (%s), such as %s: safe to delete",
+            left.total, left.total == 1 ? "" : "s", folder,
+            text_size(size, (double)left.total_bytes), left.items[0].path);
+    capture_leftovers_free(&left);
+}
+
+static void on_end(void *arg, const char *reason, const struct err *why)
+{
+    struct conductor *c = arg;
+    c->ended = true;
+    c->reason = reason;
+    c->why = *why;
+    loop_stop(c->loop);
+}
+
+static void on_signal(void *arg, int fd)
+{
+    struct conductor *c = arg;
+    struct signalfd_siginfo info;
+    if (read(fd, &info, sizeof info) != (ssize_t)sizeof info)
+        return;
+    c->last_signal = (int)info.ssi_signo;
+    if (c->signals++ > 0) {
+        loop_stop(c->loop);
+        return;
+    }
+    narrator_clear(c->narrator);
+    log_info("ending; once more to leave at once");
+    run_finish(c->run, "signal");
+}
+
+static void on_timeout(void *arg)
+{
+    struct conductor *c = arg;
+    err_set(&c->why, ERR_TIMEOUT, "the time of --timeout has passed");
+    loop_stop(c->loop);
+}
+
+/* Signals come as reads on the loop; threads started later inherit the mask. */
+static int open_signals(struct conductor *c, struct err *e)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    c->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (c->signal_fd < 0)
+        return err_set_errno(e, ERR_IO, errno, "cannot listen for signals");
+    return watch_new(c->loop, c->signal_fd, on_signal, c, &c->signal_watch, e);
+}
+
+static int open_record(struct conductor *c, const struct invocation *in, struct err *e)
+{
+    const char *db = settings_text(in->settings, SET_DB);
+    struct journal_options options = {.no_migrate = settings_flag(in->settings, SET_NO_MIGRATE)};
+    if (db && strncmp(db, "sqlite:", 7) == 0 && db[7])
+        options.path = db + 7;
+    else if (db)
+        return err_set(e, ERR_USAGE, "--db \"%s\": expected sqlite:PATH", db);
+    int rc = journal_open(&options, &c->journal, e);
+    if (rc)
+        return rc;
+    struct store_run row;
+    store_row_clear(STORE_RUNS, &row);
+    row.label = settings_text(in->settings, SET_LABEL);
+    row.command_line = in->command->name;
+    row.version = HEAPTAP_VERSION;
+    return journal_begin_run(c->journal, &row, e);
+}
+
+static int close_record(struct conductor *c, int exit_code, struct err *e)
+{
+    struct store_run row;
+    if (!c->journal)
+        return 0;
+    store_row_clear(STORE_RUNS, &row);
+    row.state = "ended";
+    row.exit_reason = c->reason ? c->reason : "signal";
+    row.exit_code = exit_code;
+    journal_end_run(c->journal, &row);
+    int rc = journal_close(c->journal, JOURNAL_CLOSE_US, e);
+    c->journal = NULL;
+    return rc;
+}
+
+static int summarize(struct conductor *c, int64_t elapsed_us, struct err *e)
+{
+    struct journal_counts counts;
+    struct err flush = ERR_NONE;
+    if (journal_flush(c->journal, JOURNAL_CLOSE_US, &flush) != 0)
+        log_warn("%s", flush.text);
+    journal_counts(c->journal, &counts);
+    char *record = text_format("sqlite:%s", journal_path(c->journal));
+    struct narrated_end end = {.reason = c->reason,
+        .elapsed_us = elapsed_us,
+        .run_id = journal_run_id(c->journal),
+        .record = record};
+    for (int i = 0; i < STORE_TABLES; i++) {
+        end.rows += (int64_t)counts.posted[i] - (int64_t)counts.lost[i];
+        end.lost += (int64_t)counts.lost[i];
+    }
+    int rc = narrate_summary(c->narrator, c->run, &end, e);
+    free(record);
+    return rc;
+}
+
+/* Left by the second signal or by --timeout: nothing half-written stays, and no time is lost. */
+static int leave_at_once(struct conductor *c, struct err *e)
+{
+    struct err ignored = ERR_NONE;
+    run_abort(c->run);
+    int code = c->why.code ? err_exit_code(c->why.code) : SIGNAL_EXIT_BASE + c->last_signal;
+    if (close_record(c, code, &ignored) != 0)
+        log_warn("%s", ignored.text);
+    if (c->why.code) {
+        narrator_clear(c->narrator);
+        log_error("%s", c->why.text);
+    }
+    fflush(stdout);
+    (void)e;
+    _exit(code); /* the connections are closed by the kernel; the targets go on */
+}
+
+int conduct(const struct invocation *in, struct run_options *options, const char *first_line,
+    bool summary, struct err *e)
+{
+    struct conductor c = {.signal_fd = -1, .why = ERR_NONE};
+    int64_t began_us = clock_monotonic_us();
+    int rc = capture_folder_check(options->folder, e);
+    if (rc == 0)
+        rc = narrator_new(in->settings, &c.narrator, e);
+    if (rc == 0)
+        rc = loop_new(&c.loop, e);
+    if (rc == 0)
+        rc = open_signals(&c, e);
+    if (rc == 0)
+        rc = open_record(&c, in, e);
+    if (rc)
+        goto out;
+    conduct_report_leftovers(options->folder);
+    if (first_line)
+        log_info("%s", first_line);
+    options->journal = c.journal;
+    narrator_on_end(c.narrator, on_end, &c);
+    rc = run_start(c.loop, options, &narrator_handlers, c.narrator, &c.run, e);
+    if (rc == 0 && settings_given(in->settings, SET_TIMEOUT))
+        rc = timer_new(c.loop, on_timeout, &c, &c.timeout, e);
+    if (rc)
+        goto out;
+    if (c.timeout)
+        timer_start(c.timeout, settings_number(in->settings, SET_TIMEOUT));
+    rc = loop_run(c.loop, e);
+    if (rc == 0 && !c.ended)
+        return leave_at_once(&c, e);
+    if (rc == 0 && c.why.code) {
+        *e = c.why;
+        rc = c.why.code;
+    }
+    if (summary && run_target_count(c.run) > 0) {
+        int shown = summarize(&c, clock_monotonic_us() - began_us, e);
+        rc = rc ? rc : shown;
+    }
+out:
+    run_free(c.run);
+    if (c.journal) {
+        struct err closing = ERR_NONE;
+        int closed = close_record(&c, rc < 0 ? err_exit_code(rc) : rc, &closing);
+        if (closed && rc == 0) {
+            *e = closing;
+            rc = closed;
+        }
+    }
+    timer_free(c.timeout);
+    watch_free(c.signal_watch);
+    if (c.signal_fd >= 0)
+        close(c.signal_fd);
+    narrator_free(c.narrator);
+    loop_free(c.loop);
+    return rc;
+}

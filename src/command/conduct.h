@@ -1,0 +1,24 @@
+/* What run and snapshot share: the record, the loop, signals, the narrator around one run. */
+#ifndef HEAPTAP_COMMAND_CONDUCT_H
+#define HEAPTAP_COMMAND_CONDUCT_H
+
+#include "collect/run.h"
+#include "command/command.h"
+
+/* Carries out options (its journal is filled in here). Returns an exit code or an err_code with e
+ * filled in. first_line: told at the start, NULL for none; summary: print one at the end. */
+int conduct(const struct invocation *in, struct run_options *options, const char *first_line,
+    bool summary, struct err *e);
+
+/* Reads the words of the command as addresses; none means the default one. The caller frees the
+ * array. */
+int conduct_addresses(
+    const struct invocation *in, struct address **ret, size_t *ret_count, struct err *e) MUST_USE;
+
+/* The guard's limits by the settings. */
+struct guard_limits conduct_limits(const struct settings *s);
+
+/* Warns of what killed runs have left in the folder. */
+void conduct_report_leftovers(const char *folder);
+
+#endif

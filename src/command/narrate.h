@@ -1,0 +1,36 @@
+/* Tells what a run does while it does it: lines for people on standard error, or JSON Lines on
+ * standard output, and the summary at its end. */
+#ifndef HEAPTAP_COMMAND_NARRATE_H
+#define HEAPTAP_COMMAND_NARRATE_H
+
+#include "collect/run.h"
+#include "command/settings.h"
+#include "show/out.h"
+
+struct narrator;
+
+int narrator_new(const struct settings *s, struct narrator **ret, struct err *e) MUST_USE;
+void narrator_free(struct narrator *n); /* NULL is fine */
+
+/* For run_start, with the narrator as arg. ended is passed on to the function given here. */
+extern const struct run_handlers narrator_handlers;
+void narrator_on_end(struct narrator *n,
+    void (*ended)(void *arg, const char *reason, const struct err *why), void *arg);
+
+/* Takes the progress line away before something else is printed to the terminal. */
+void narrator_clear(struct narrator *n);
+
+struct narrated_end {
+    const char *reason; /* as from run_handlers.ended */
+    int64_t elapsed_us; /* since the run began */
+    const char *run_id; /* "" without a record */
+    const char *record; /* where it is, NULL: none */
+    int64_t rows;       /* in the record */
+    int64_t lost;       /* rows that found no place */
+};
+
+/* The summary: what was collected, and what grew. */
+int narrate_summary(struct narrator *n, const struct run *r, const struct narrated_end *end,
+    struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,87 @@
+/* run: the main job. */
+#include "command/conduct.h"
+
+#include "base/text.h"
+#include "collect/folder.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define FIRST_LINE_SIZE 1024
+
+/* What is on, and how to turn each off. */
+static void say_what_is_on(const struct settings *s, char out[FIRST_LINE_SIZE])
+{
+    char readings[TEXT_SHORT], snapshots[TEXT_SHORT];
+    const char *db = settings_text(s, SET_DB);
+    text_duration(readings, settings_number(s, SET_METRICS_INTERVAL));
+    text_duration(snapshots, settings_number(s, SET_SNAPSHOT_INTERVAL));
+    int used = snprintf(out, FIRST_LINE_SIZE, "readings every %s (--metrics-interval); ", readings);
+    if (settings_flag(s, SET_SNAPSHOTS))
+        used += snprintf(out + used, FIRST_LINE_SIZE - (size_t)used,
+            "snapshots every %s to %.200s (--no-snapshots turns them off); ", snapshots,
+            settings_text(s, SET_DIR));
+    else
+        used +=
+            snprintf(out + used, FIRST_LINE_SIZE - (size_t)used, "snapshots off (--snapshots); ");
+    snprintf(out + used, FIRST_LINE_SIZE - (size_t)used, "record in %.300s (--db)",
+        db ? db : "the embedded SQLite database");
+}
+
+static int run(const struct invocation *in, struct err *e)
+{
+    const struct settings *s = in->settings;
+    struct address *addresses = NULL;
+    size_t count = 0;
+    char first_line[FIRST_LINE_SIZE];
+    int rc = 0;
+    if (in->after && in->word_count)
+        return err_set(e, ERR_USAGE, "either targets or a command behind \"--\", not both");
+    if (!in->after)
+        rc = conduct_addresses(in, &addresses, &count, e);
+    if (rc)
+        return rc;
+    struct run_options options = {.addresses = addresses,
+        .address_count = count,
+        .command = in->after,
+        .match = settings_text(s, SET_MATCH),
+        .metrics_interval_us = settings_number(s, SET_METRICS_INTERVAL),
+        .snapshots = settings_flag(s, SET_SNAPSHOTS),
+        .snapshot_interval_us = settings_number(s, SET_SNAPSHOT_INTERVAL),
+        .max_snapshots = settings_number(s, SET_MAX_SNAPSHOTS),
+        .duration_us = settings_number(s, SET_DURATION),
+        .wait_us = settings_number(s, SET_WAIT),
+        .give_up_us = settings_number(s, SET_GIVE_UP),
+        .folder = settings_text(s, SET_DIR),
+        .label = settings_text(s, SET_LABEL),
+        .compress = settings_flag(s, SET_COMPRESS),
+        .limits = conduct_limits(s),
+        .max_pause_share = settings_share(s, SET_MAX_PAUSE_SHARE),
+        .allow_remote = settings_flag(s, SET_ALLOW_REMOTE)};
+    say_what_is_on(s, first_line);
+    rc = conduct(in, &options, first_line, true, e);
+    free(addresses);
+    return rc;
+}
+
+static const enum setting_id accepted[] = {SET_DURATION, SET_METRICS_INTERVAL, SET_SNAPSHOTS,
+    SET_SNAPSHOT_INTERVAL, SET_MAX_SNAPSHOTS, SET_DIR, SET_LABEL, SET_COMPRESS, SET_DB,
+    SET_NO_MIGRATE, SET_WAIT, SET_GIVE_UP, SET_MATCH, SET_MAX_PAUSE, SET_MAX_PAUSE_SHARE,
+    SET_MIN_FREE, SET_FORCE, SET_ALLOW_REMOTE, SET_TIMEOUT, SET_END};
+
+const struct command command_run = {
+    .name = "run",
+    .arguments = "TARGET... | -- COMMAND...",
+    .summary = "watch servers: readings and snapshots on a schedule, kept and recorded",
+    .examples = "  heaptap run                                 node --inspect on 127.0.0.1:9229\n"
+                "  heaptap run 9229 9230 --duration 10m        two servers, for ten minutes\n"
+                "  heaptap run pid:4711 --snapshot-interval 5m opens the inspector of a process\n"
+                "  heaptap run -- npm run dev                  starts it, watches what serves\n"
+                "  HEAP_SNAPSHOT_INTERVAL=30000 heaptap run --dir /var/tmp\n",
+    .details = "TARGET is a port, host:port, [::1]:port, ws://host:port/ID or pid:N; #2 or #TITLE\n"
+               "behind it picks one of several. Ctrl-C ends it with a summary.\n",
+    .settings = accepted,
+    .words_max = -1,
+    .takes_command = true,
+    .run = run,
+};
