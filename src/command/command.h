@@ -43,6 +43,7 @@ extern const struct command command_config;
 extern const struct command command_completion;
 extern const struct command command_help;
 extern const struct command command_version;
+extern const struct command command_verify;
 
 /* Prints a command's help, or the list of commands for NULL, to stdout. */
 void help_print(const struct command *command);

@@ -567,9 +567,11 @@ static int ends_early(struct whole *w)
     if (!name)
         return fail(w, WHOLE_TRUNCATED, "it ends %s",
             w->kind == WHOLE_UNKNOWN ? "before its first key" : "before the closing brace");
-    if (r->fields > 0 && r->count >= 0)
-        return fail(w, WHOLE_TRUNCATED, "it ends in \"%s\", after %" PRId64 " of %" PRId64 " rows",
-            name, r->found / r->fields, r->count);
+    if (r->fields > 0 && r->count >= 0) {
+        char found[TEXT_SHORT], promised[TEXT_SHORT];
+        return fail(w, WHOLE_TRUNCATED, "it ends in \"%s\", after %s of %s rows", name,
+            text_count(found, r->found / r->fields), text_count(promised, r->count));
+    }
     return fail(w, WHOLE_TRUNCATED, "it ends in \"%s\"", name);
 }
 
