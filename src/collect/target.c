@@ -1,4 +1,5 @@
 /* Getting to know one session: who it is, whether it waits for a debugger, and its sampler. */
+#include "collect/target.h"
 #include "collect/target_private.h"
 
 #include "base/clock.h"

@@ -12,9 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_SIZE     160
-#define NOTABLE_BYTES 1048576 /* growth under this or under that share gets no pace: it is noise   \
-                               */
+#define NAME_SIZE 160
+#define NOTABLE_BYTES                                                                              \
+    1048576 /* growth under this or under that share gets no pace: it is noise                     \
+             */
 #define NOTABLE_SHARE 0.05
 
 struct narrator {

@@ -1,0 +1,228 @@
+/* The captures of a run: one at a time, when they are due and the pause budget allows. */
+#include "collect/run_private.h"
+
+#include "base/clock.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void fill_snapshot_row(struct store_snapshot *row, const struct capture_outcome *o)
+{
+    row->pause_ms = o->pause_ms;
+    row->duration_ms = o->duration_ms;
+    row->heap_used = isnan(o->heap_used) ? STORE_NO_INTEGER : (int64_t)o->heap_used;
+    row->rss_before = o->rss_before < 0 ? STORE_NO_INTEGER : o->rss_before;
+    row->rss_peak = o->rss_peak < 0 ? STORE_NO_INTEGER : o->rss_peak;
+    row->epoch = o->epoch;
+    row->state = capture_state_name(o->state);
+    row->reason = o->state == CAPTURE_COMPLETE ? NULL : o->why.text;
+    if (o->answer == GUARD_FORCED)
+        row->reason = o->guard_reason;
+    row->guard = guard_answer_name(o->answer);
+    row->forecast_by = o->forecast.by;
+    row->forecast_pause_ms = (double)o->forecast.pause_us / 1000;
+    row->forecast_memory = o->forecast.memory;
+    row->forecast_nodes = o->forecast.nodes < 0 ? STORE_NO_INTEGER : o->forecast.nodes;
+    row->file = o->file ? o->file->path : NULL;
+    if (o->file) {
+        row->bytes = o->file->bytes;
+        row->sha256 = o->file->sha256;
+        row->node_count = o->file->nodes;
+        row->edge_count = o->file->edges;
+    }
+}
+
+static void note_file(struct run_target *t, const struct capture_outcome *o)
+{
+    char *path = strdup(o->file->path);
+    t->snapshots++;
+    t->pause_ms += isnan(o->pause_ms) ? 0 : o->pause_ms;
+    if (!isnan(o->heap_after)) {
+        if (isnan(t->first_floor)) {
+            t->first_floor = o->heap_after;
+            t->first_floor_ms = clock_wall_ms();
+        }
+        t->last_floor = o->heap_after;
+        t->last_floor_ms = clock_wall_ms();
+    }
+    if (!path)
+        return;
+    if (!t->first_file) {
+        t->first_file = path;
+    } else {
+        free(t->last_file);
+        t->last_file = path;
+    }
+}
+
+void run_capture_schedule(struct watched *w, int64_t at_us)
+{
+    int64_t now = clock_monotonic_us();
+    if (w->rested_at_us > at_us)
+        at_us = w->rested_at_us;
+    timer_start(w->snapshot_timer, at_us > now ? at_us - now : 0);
+}
+
+static bool wants_more(const struct watched *w)
+{
+    const struct run_options *o = &w->run->options;
+    return o->snapshots && !o->manual &&
+           (o->max_snapshots == 0 || w->facts.snapshots < o->max_snapshots);
+}
+
+static void captured(void *arg, const struct capture_outcome *o)
+{
+    struct run *r = arg;
+    struct watched *w = r->captured;
+    char *path = r->capture_path;
+    r->capture = NULL;
+    r->captured = NULL;
+    r->capture_path = NULL;
+    if (o->state == CAPTURE_COMPLETE)
+        note_file(&w->facts, o);
+    else if (o->state == CAPTURE_REFUSED)
+        w->facts.refused++;
+    else
+        w->facts.failed++;
+    if (r->options.journal) {
+        struct store_snapshot row;
+        store_row_clear(STORE_HEAP_SNAPSHOTS, &row);
+        row.snapshot_id = r->capture_id;
+        row.target_id = w->facts.id;
+        fill_snapshot_row(&row, o);
+        journal_update_snapshot(r->options.journal, &row);
+    }
+    r->handlers->snapshot(r->arg, &w->facts, r->capture_trigger, o->file ? o->file->path : path, o);
+    free(path);
+    if (!isnan(o->pause_ms))
+        w->rested_at_us = clock_monotonic_us() +
+                          guard_rest_us((int64_t)(o->pause_ms * 1000), r->options.max_pause_share);
+    if (r->options.manual) {
+        if (o->state != CAPTURE_COMPLETE)
+            r->why = o->why;
+        run_finish(r, "done");
+    } else if (r->stage == RUNNING && w->target && wants_more(w)) {
+        run_capture_schedule(w, r->capture_started_us + r->options.snapshot_interval_us);
+    }
+    run_capture_next(r);
+}
+
+static void on_sampled(void *arg, const char *label, const struct sample *sample)
+{
+    struct run *r = arg;
+    run_target_record_sample(r->captured, label, sample);
+}
+
+static void on_progress(void *arg, const char *phase, int64_t done, int64_t total, int64_t bytes)
+{
+    struct run *r = arg;
+    r->handlers->progress(r->arg, &r->captured->facts, phase, done, total, bytes,
+        clock_monotonic_us() - r->capture_started_us);
+}
+
+static const struct capture_handlers capture_handlers = {
+    .sampled = on_sampled,
+    .progress = on_progress,
+    .done = captured,
+};
+
+static int make_path(struct run *r, const struct watched *w, struct err *e)
+{
+    struct capture_name name = {.folder = r->folder,
+        .label = r->label,
+        .wall_ms = clock_wall_ms(),
+        .pid = w->facts.identity.pid,
+        .seq = ++r->sequence,
+        .kind = CAPTURE_SNAPSHOT};
+    if (!r->output)
+        return capture_path_make(&name, &r->capture_path, e);
+    r->capture_path = strdup(r->output);
+    return r->capture_path ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+}
+
+static void start_capture(struct run *r, struct watched *w)
+{
+    struct err e = ERR_NONE;
+    w->due = false;
+    w->last_capture_us = clock_monotonic_us();
+    r->captured = w;
+    r->capture_trigger = w->due_trigger;
+    r->capture_started_us = w->last_capture_us;
+    int rc = make_path(r, w, &e);
+    if (rc == 0 && r->options.journal) {
+        struct store_snapshot row;
+        store_row_clear(STORE_HEAP_SNAPSHOTS, &row);
+        row.target_id = w->facts.id;
+        row.kind = "heapsnapshot";
+        row.trigger = w->due_trigger;
+        row.state = "running";
+        r->capture_id = journal_add_snapshot(r->options.journal, &row);
+    }
+    struct capture_options options = {.target = w->target,
+        .writer = r->writer,
+        .memory = &w->memory,
+        .path = r->capture_path,
+        .folder = r->folder,
+        .compress = r->options.compress,
+        .limits = r->options.limits};
+    if (rc == 0)
+        rc = capture_start(r->loop, &options, &capture_handlers, r, &r->capture, &e);
+    if (rc) {
+        struct capture_outcome outcome = {.state = CAPTURE_FAILED,
+            .why = e,
+            .heap_used = NAN,
+            .heap_after = NAN,
+            .pause_ms = NAN,
+            .rss_before = -1,
+            .rss_peak = -1,
+            .forecast = {.by = "rule", .nodes = -1}};
+        captured(r, &outcome);
+    }
+}
+
+/* One at a time: the next target whose capture is due. */
+void run_capture_next(struct run *r)
+{
+    if (r->captured)
+        return;
+    for (size_t i = 0; i < r->target_count; i++) {
+        struct watched *w = r->targets[i];
+        if (w->due && w->target) {
+            start_capture(r, w);
+            return;
+        }
+    }
+    run_leave_if_done(r);
+}
+
+void run_capture_due(void *arg)
+{
+    struct watched *w = arg;
+    if (!w->target || w->run->stage != RUNNING || w->due)
+        return;
+    w->due = true;
+    w->due_trigger = w->run->options.manual    ? "manual"
+                     : w->last_capture_us == 0 ? "baseline"
+                                               : "interval";
+    run_capture_next(w->run);
+}
+
+/* A last snapshot is worth its price when half an interval has passed since the one before. */
+static bool deserves_last(const struct run *r, const struct watched *w)
+{
+    int64_t now = clock_monotonic_us();
+    return w->target && wants_more(w) && w->last_capture_us &&
+           now - w->last_capture_us >= r->options.snapshot_interval_us / 2 &&
+           now >= w->rested_at_us && r->captured != w;
+}
+
+void run_capture_last(struct run *r)
+{
+    for (size_t i = 0; i < r->target_count; i++) {
+        struct watched *w = r->targets[i];
+        timer_stop(w->snapshot_timer);
+        w->due = deserves_last(r, w);
+        w->due_trigger = "final";
+    }
+}

@@ -1,0 +1,82 @@
+/* The parts of a run: run.c has its attachments and its life, run_target.c the record and readings
+ * of one target, run_capture.c the queue of captures. */
+#ifndef HEAPTAP_COLLECT_RUN_PRIVATE_H
+#define HEAPTAP_COLLECT_RUN_PRIVATE_H
+
+#include "collect/run.h"
+
+#include "collect/child.h"
+
+enum stage { STARTING, RUNNING, ENDING, LEAVING, OVER };
+
+struct link { /* one attachment of the run */
+    struct run *run;
+    struct attachment *attachment;
+    bool ended;            /* it will not try again, or is closed */
+    int64_t down_since_us; /* 0: attached */
+};
+
+struct watched {             /* one target */
+    struct run_target facts; /* first: run_target_at casts */
+    struct run *run;
+    struct link *link;
+    struct target *target; /* NULL once it is gone */
+    struct capture_memory memory;
+    struct timer *metrics_timer, *snapshot_timer;
+    int64_t next_reading_us, last_capture_us;
+    int64_t rested_at_us; /* before this the pause budget allows no scheduled capture */
+    bool reading, due;
+    const char *due_trigger;
+};
+
+struct run {
+    struct loop *loop;
+    enum stage stage;
+    struct run_options options;
+    char *folder, *label, *output;
+    struct link *links;
+    size_t link_count;
+    struct watched **targets;
+    size_t target_count, target_room;
+    struct child *child;
+    bool child_ended;
+    struct capture_writer *writer;
+    struct wake *writer_wake;
+    struct capture *capture;
+    struct watched *captured; /* whose capture runs */
+    char *capture_path;
+    const char *capture_trigger;
+    int64_t capture_started_us, capture_id, sequence;
+    struct timer *end_timer, *give_up_timer;
+    int64_t first_attach_ms;
+    const char *reason;
+    struct err why;
+    const struct run_handlers *handlers;
+    void *arg;
+};
+
+/* ---- run.c ---- */
+void run_say(struct run *r, struct watched *w, bool warning, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+/* Goes on to the next stage when nothing holds this one any more. */
+void run_leave_if_done(struct run *r);
+
+/* ---- run_target.c ---- */
+/* The record of a target that was attached: an old one if it is the same process again. NULL when
+ * memory is out. */
+struct watched *run_target_find(struct link *link, const struct target *t);
+void run_target_free(struct watched *w);
+void run_target_record(struct run *r, struct watched *w, const struct target *t);
+void run_target_record_gone(struct run *r, struct watched *w, const struct err *why);
+void run_target_record_sample(struct watched *w, const char *label, const struct sample *s);
+
+/* ---- run_capture.c ---- */
+void run_capture_due(void *watched); /* a timer's function: the snapshot's time has come */
+/* As soon as the pause budget allows, but not before at_us. */
+void run_capture_schedule(struct watched *w, int64_t at_us);
+/* Starts the next capture that is due, if none runs. */
+void run_capture_next(struct run *r);
+/* Marks those targets that get a last snapshot. */
+void run_capture_last(struct run *r);
+
+#endif
