@@ -1,0 +1,267 @@
+/* Sums: retained sizes (R7), classes (R9) and statistics (R10). */
+#include "base/clock.h"
+#include "heap/inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Retained sizes, bottom up over depth-first numbers; then by node. */
+static int sum_retained(struct heap *h)
+{
+    uint32_t last = h->order_last;
+    const uint32_t *node = h->order, *dominator = h->order_dominator;
+    uint64_t *sum = column_new((size_t)last + 1, 8);
+    h->retained = column_new(h->nodes, 8);
+    h->dominator = column_new(h->nodes, 4);
+    if (!sum || !h->retained || !h->dominator) {
+        column_free(sum, (size_t)last + 1, 8);
+        return ERR_NOMEM;
+    }
+    for (uint32_t w = 1; w <= last; w++)
+        sum[w] = h->self[node[w]];
+    for (uint32_t w = last; w > 1; w--)
+        sum[dominator[w]] += sum[w];
+    if (last < h->nodes) { /* cycles that nothing essential enters: each hangs on the root alone */
+        uint64_t *seen = column_new(BITS_WORDS(h->nodes), 8);
+        if (!seen) {
+            column_free(sum, (size_t)last + 1, 8);
+            return ERR_NOMEM;
+        }
+        for (uint32_t w = 1; w <= last; w++)
+            bit_set(seen, node[w]);
+        for (uint32_t i = 0; i < h->nodes; i++)
+            if (!bit_get(seen, i)) {
+                h->retained[i] = h->self[i];
+                h->dominator[i] = h->root;
+                sum[1] += h->self[i];
+            }
+        column_free(seen, BITS_WORDS(h->nodes), 8);
+    }
+    h->dominator[h->root] = h->root;
+    h->retained[h->root] = sum[1];
+    for (uint32_t w = 2; w <= last; w++) {
+        h->retained[node[w]] = sum[w];
+        h->dominator[node[w]] = node[dominator[w]];
+    }
+    column_free(sum, (size_t)last + 1, 8);
+    return 0;
+}
+
+/* Lays the dominator tree out so that every subtree is one range. */
+static int lay_out_tree(struct heap *h)
+{
+    uint32_t last = h->order_last, n = h->nodes;
+    const uint32_t *dominator = h->order_dominator;
+    uint32_t *size = column_new((size_t)last + 1, 4), *next = column_new((size_t)last + 1, 4);
+    h->tree_node = column_new(n, 4);
+    h->tree_end = column_new(n, 4);
+    int r = ERR_NOMEM;
+    if (!size || !next || !h->tree_node || !h->tree_end)
+        goto out;
+    for (uint32_t w = last; w > 1; w--)
+        size[dominator[w]] += ++size[w];
+    h->tree_node[0] = h->root;
+    h->tree_end[0] = n;
+    next[1] = 1;
+    for (uint32_t w = 2; w <= last; w++) {
+        uint32_t at = next[dominator[w]];
+        next[dominator[w]] = at + size[w];
+        next[w] = at + 1;
+        h->tree_node[at] = h->order[w];
+        h->tree_end[at] = at + size[w];
+    }
+    r = 0;
+    if (last < n) {
+        uint64_t *seen = column_new(BITS_WORDS(n), 8);
+        if (!seen) {
+            r = ERR_NOMEM;
+            goto out;
+        }
+        for (uint32_t w = 1; w <= last; w++)
+            bit_set(seen, h->order[w]);
+        for (uint32_t i = 0, at = last; i < n; i++)
+            if (!bit_get(seen, i)) {
+                h->tree_node[at] = i;
+                h->tree_end[at] = at + 1;
+                at++;
+            }
+        column_free(seen, BITS_WORDS(n), 8);
+    }
+out:
+    column_free(size, (size_t)last + 1, 4);
+    column_free(next, (size_t)last + 1, 4);
+    return r;
+}
+
+/* ---- classes ---- */
+
+static int class_order(const void *a, const void *b)
+{
+    const struct heap_class *x = *(const struct heap_class *const *)a;
+    const struct heap_class *y = *(const struct heap_class *const *)b;
+    if ((x->count == 0) != (y->count == 0))
+        return x->count == 0 ? 1 : -1;
+    if (x->retained_size != y->retained_size)
+        return x->retained_size > y->retained_size ? -1 : 1;
+    int order = heap_text_compare(x->name, x->name_length, y->name, y->name_length);
+    if (order == 0)
+        order = strcmp(x->key, y->key);
+    return order ? order : (x > y) - (x < y);
+}
+
+static int classes_sort(const struct heap *h, struct classing *c)
+{
+    const struct heap_class **order = calloc((size_t)c->count + 1, sizeof *order);
+    struct heap_class *sorted = calloc((size_t)c->count + 1, sizeof *sorted);
+    uint32_t *place = calloc((size_t)c->count + 1, sizeof *place);
+    int r = ERR_NOMEM;
+    if (!order || !sorted || !place)
+        goto out;
+    for (uint32_t i = 0; i < c->count; i++)
+        order[i] = &c->classes[i];
+    qsort(order, c->count, sizeof *order, class_order);
+    c->live = 0;
+    for (uint32_t i = 0; i < c->count; i++) {
+        sorted[i] = *order[i];
+        place[order[i] - c->classes] = i;
+        c->live += sorted[i].count > 0;
+    }
+    for (uint32_t i = 0; i < h->nodes; i++)
+        c->of[i] = place[c->of[i]];
+    free(c->classes);
+    c->classes = sorted;
+    sorted = NULL;
+    r = 0;
+out:
+    free(order);
+    free(sorted);
+    free(place);
+    return r;
+}
+
+/* An instance's retained size counts unless an instance of the same class holds it. In the tree's
+ * order that is: unless the range of the last one that counted still lasts. */
+static int classes_sum(const struct heap *h, struct classing *c, const uint64_t *only)
+{
+    uint32_t *covered = calloc((size_t)c->count + 1, sizeof *covered);
+    if (!covered)
+        return ERR_NOMEM;
+    for (uint32_t i = 0; i < c->count; i++) {
+        struct heap_class *k = &c->classes[i];
+        k->count = 0;
+        k->self_size = k->retained_size = 0;
+        k->distance = INT32_MAX;
+    }
+    for (uint32_t at = 0; at < h->nodes; at++) {
+        if (at + 16 < h->nodes) {
+            uint32_t ahead = h->tree_node[at + 16];
+            __builtin_prefetch(&h->self[ahead]);
+            __builtin_prefetch(&c->of[ahead]);
+            __builtin_prefetch(&h->retained[ahead]);
+            __builtin_prefetch(&h->distance[ahead]);
+        }
+        uint32_t node = h->tree_node[at], self = h->self[node];
+        if (self == 0 || (only && !bit_get(only, node)))
+            continue;
+        uint32_t class = c->of[node];
+        struct heap_class *k = &c->classes[class];
+        k->count++;
+        k->self_size += self;
+        if (h->distance[node] < k->distance)
+            k->distance = h->distance[node];
+        if (covered[class] <= at) {
+            k->retained_size += h->retained[node];
+            covered[class] = h->tree_end[at];
+        }
+    }
+    free(covered);
+    return 0;
+}
+
+int aggregate_with(const struct heap *h, struct classing *c, const uint64_t *only, struct err *e)
+{
+    int r = classes_sum(h, c, only);
+    if (r == 0)
+        r = classes_sort(h, c);
+    return r < 0 ? err_set(e, r, "%s: out of memory for its classes", h->source.name) : 0;
+}
+
+/* ---- statistics ---- */
+
+static void statistics_fill(struct heap *h)
+{
+    struct heap_statistics s = {.native_total = h->layout.extra_native_bytes};
+    for (uint32_t i = 0; i < h->nodes; i++) {
+        uint32_t self = h->self[i];
+        switch ((enum heap_kind)h->kind[i]) {
+        case HEAP_HIDDEN: s.system += self; break;
+        case HEAP_NATIVE:
+            s.native_total += self;
+            if (h->name[i] == h->known[KNOWN_ARRAY_BUFFER])
+                s.typed_arrays += self;
+            break;
+        case HEAP_CODE: s.code += self; break;
+        case HEAP_STRING:
+        case HEAP_CONS_STRING:
+        case HEAP_SLICED_STRING: s.strings += self; break;
+        default:
+            if (h->name[i] == h->known[KNOWN_ARRAY]) {
+                uint32_t store = heap_first_internal(h, i, KNOWN_ELEMENTS);
+                s.js_arrays += self;
+                if (store != HEAP_NONE && bit_get(h->elements, store))
+                    s.js_arrays += h->self[store];
+            }
+        }
+        if (h->id[i] % 2 == 1 && h->id[i] > h->max_object_id)
+            h->max_object_id = h->id[i];
+    }
+    s.total = h->total_size;
+    s.v8_total = s.total - s.native_total;
+    h->statistics = s;
+}
+
+static int aggregate_part(void *arg, int thread, struct err *e)
+{
+    struct heap *h = arg;
+    int r = 0;
+    if (thread == 0) {
+        if (h->threads < 2)
+            r = lay_out_tree(h);
+        if (r == 0)
+            r = sum_retained(h);
+    } else {
+        r = lay_out_tree(h);
+    }
+    return r < 0 ? err_set(e, r, "%s: out of memory", h->source.name) : 0;
+}
+
+static int aggregate_end(void *arg, int thread, struct err *e)
+{
+    struct heap *h = arg;
+    int r = 0;
+    if (thread == 0)
+        r = aggregate_with(h, &h->classing, NULL, e);
+    if (thread == 1 || h->threads < 2)
+        statistics_fill(h);
+    return r;
+}
+
+int heap_aggregate(struct heap *h, struct err *e)
+{
+    size_t n = (size_t)h->nodes + 2;
+    int64_t begun = clock_monotonic_us();
+    int r = parallel_run(h->threads, aggregate_part, h, e);
+    if (r < 0)
+        return r;
+    column_free(h->order, n, 4);
+    column_free(h->order_dominator, n, 4);
+    h->order = h->order_dominator = NULL;
+    h->total_size = h->retained[h->root] + h->layout.extra_native_bytes;
+    int64_t middle = clock_monotonic_us();
+    h->phase_us[HEAP_TIME_RETAINED] = middle - begun;
+    r = parallel_run(h->threads, aggregate_end, h, e);
+    h->phase_us[HEAP_TIME_AGGREGATE] = clock_monotonic_us() - middle;
+    column_free(h->elements, BITS_WORDS(h->nodes), 8);
+    h->elements = NULL;
+    return r;
+}

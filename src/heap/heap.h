@@ -1,0 +1,201 @@
+/* The snapshot engine: reads a .heapsnapshot or .heaptimeline file into flat columns and answers
+ * with the numbers of Chrome DevTools' Memory panel. A pure library: no output, no globals, no
+ * threads left running, errors with a byte position.
+ *
+ *     struct heap *h = NULL;
+ *     struct err e = ERR_NONE;
+ *     if (heap_open("before.heapsnapshot", NULL, &h, &e) < 0)
+ *         ...                                  // e.text, e.position
+ *     const struct heap_class *classes;
+ *     uint32_t count = heap_classes(h, &classes);
+ *     ...
+ *     heap_close(h);
+ *
+ * A node is named by its ordinal: its row in the file, from 0. The `@123` that people see is its id
+ * (column `id`); heap_find_id turns one into the other. An edge is named by its row in the file.
+ * Sizes are bytes. After heap_open a heap is only read, except by the functions that say otherwise,
+ * so several threads may query it.
+ *
+ * Names from a file are hostile. They are handed out as UTF-8 in which a lone surrogate stands as
+ * its three bytes (ED A0..BF xx) and an invalid byte as U+FFFD: make them visible with
+ * text_add_visible before they reach a terminal. */
+#ifndef HEAPTAP_HEAP_HEAP_H
+#define HEAPTAP_HEAP_HEAP_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a node is. Types that this list does not know keep the name that the file gives them. */
+enum heap_kind {
+    HEAP_HIDDEN,
+    HEAP_ARRAY,
+    HEAP_STRING,
+    HEAP_OBJECT,
+    HEAP_CODE,
+    HEAP_CLOSURE,
+    HEAP_REGEXP,
+    HEAP_NUMBER,
+    HEAP_NATIVE,
+    HEAP_SYNTHETIC,
+    HEAP_CONS_STRING,
+    HEAP_SLICED_STRING,
+    HEAP_SYMBOL,
+    HEAP_BIGINT,
+    HEAP_SHAPE,
+    HEAP_KINDS,            /* how many are known */
+    HEAP_UNKNOWN_KIND = 32 /* + the file's own number, for the others */
+};
+
+enum heap_edge_kind {
+    HEAP_CONTEXT,
+    HEAP_ELEMENT, /* its name is a number */
+    HEAP_PROPERTY,
+    HEAP_INTERNAL,
+    HEAP_HIDDEN_EDGE, /* its name is a number */
+    HEAP_SHORTCUT,
+    HEAP_WEAK,
+    HEAP_OTHER_EDGE, /* a type that this list does not know */
+};
+
+#define HEAP_NONE UINT32_MAX /* no node, no class */
+
+/* An entry of the column `edge`: target ordinal, looseness, kind. A loose edge does not count for
+ * dominators, whoever its source is. */
+#define HEAP_EDGE_LOOSE 8u
+#define HEAP_EDGE_SHIFT 4
+static inline uint32_t heap_edge_to(uint32_t edge)
+{
+    return edge >> HEAP_EDGE_SHIFT;
+}
+static inline enum heap_edge_kind heap_edge_kind(uint32_t edge)
+{
+    return (enum heap_edge_kind)(edge & 7);
+}
+
+#define HEAP_DISTANCE_NONE   (-5)      /* nothing leads to the node */
+#define HEAP_DISTANCE_SYSTEM 100000000 /* at least: only reached from the roots themselves */
+
+/* The columns, borrowed from the heap. The edges of node i are first_edge[i] .. first_edge[i+1]. */
+struct heap_columns {
+    uint32_t node_count, edge_count, root;
+    const uint8_t *kind;         /* enum heap_kind */
+    const uint8_t *detachedness; /* 0 unknown, 1 attached, 2 detached; NULL if the file has none */
+    const uint32_t *name;        /* string number, see heap_add_string */
+    const uint32_t *id;
+    const uint32_t *self;       /* after ownership: a Map carries its table, and so on */
+    const uint32_t *first_edge; /* node_count + 1 entries */
+    const uint32_t *edge;       /* HEAP_EDGE_* above */
+    const uint32_t *edge_name;  /* string number, or the number itself for two kinds */
+    const uint32_t *dominator;  /* ordinal; the root's is the root */
+    const uint64_t *retained;
+    const int32_t *distance;  /* from the user roots; HEAP_DISTANCE_* */
+    const uint32_t *class_of; /* number of a class in heap_classes */
+};
+
+struct heap_class {
+    const char *key;  /* "scriptId,line,column,Name" or ",Name": the same in another snapshot */
+    const char *name; /* UTF-8 as described above */
+    size_t name_length;
+    uint32_t count;   /* nodes with a size; the rest is about these only */
+    int32_t distance; /* the least */
+    uint64_t self_size;
+    uint64_t retained_size; /* nothing counted twice */
+};
+
+/* In bytes; what is in none of the parts is "other". */
+struct heap_statistics {
+    uint64_t total, native_total, typed_arrays, v8_total, code, js_arrays, strings, system;
+};
+
+struct heap;
+
+enum heap_phase {
+    HEAP_PHASE_UNPACK, /* .zst, .gz, a pipe: into an unlinked temporary file */
+    HEAP_PHASE_READ,
+    HEAP_PHASE_ANALYSE,
+};
+
+/* done is 0 to 1 within the phase, or -1 if unknown. Anything but 0 stops with ERR_CANCELLED.
+ * Called on the thread that called heap_open. */
+typedef int (*heap_progress)(void *arg, enum heap_phase phase, double done);
+
+struct heap_options {
+    heap_progress progress; /* may be NULL */
+    void *arg;
+    int threads;              /* 0: as many as there are processors, at the most 2 */
+    bool traces;              /* keep the column of allocation traces (timelines) */
+    bool partial;             /* take what is there of a file that ends too early */
+    const char *scratch;      /* folder for unpacked files; NULL: $TMPDIR or /tmp */
+    uint64_t max_unpacked;    /* bytes; 0: HEAP_UNPACKED_MAX */
+    const char *instructions; /* "avx512", "avx2" or "portable": at the most these; NULL: all */
+    int64_t *phase_us;        /* HEAP_TIMES entries filled with measured times, or NULL */
+};
+#define HEAP_UNPACKED_MAX (UINT64_C(64) << 30) /* a bomb of zeros should not fill the disk */
+
+enum heap_time {
+    HEAP_TIME_NODES,
+    HEAP_TIME_EDGES,
+    HEAP_TIME_STRINGS,
+    HEAP_TIME_MARK,
+    HEAP_TIME_OWNERS,
+    HEAP_TIME_DISTANCES,
+    HEAP_TIME_DEPTH_FIRST,
+    HEAP_TIME_PREDECESSORS,
+    HEAP_TIME_DOMINATORS,
+    HEAP_TIME_CLASSES,
+    HEAP_TIME_RETAINED,
+    HEAP_TIME_AGGREGATE,
+    HEAP_TIMES
+};
+const char *heap_time_name(enum heap_time t);
+
+/* Opens and analyses a file: path, "-" for stdin, also .zst and .gz (told by their first bytes).
+ * options may be NULL. ERR_FORMAT (with e->position) for a bad file, ERR_IO, ERR_NOSPACE,
+ * ERR_NOMEM, ERR_CANCELLED. The file must not be cut while the heap is open: names are read from
+ * its mapping. */
+int heap_open(const char *path, const struct heap_options *options, struct heap **ret_heap,
+    struct err *e) MUST_USE;
+/* The same for a descriptor, which stays the caller's; name is for messages. */
+int heap_open_fd(int fd, const char *name, const struct heap_options *options,
+    struct heap **ret_heap, struct err *e) MUST_USE;
+void heap_close(struct heap *h); /* takes NULL */
+
+const struct heap_columns *heap_columns(const struct heap *h);
+const struct heap_statistics *heap_statistics(const struct heap *h);
+uint64_t heap_total_size(const struct heap *h); /* with the native bytes the header names */
+uint32_t heap_string_count(const struct heap *h);
+uint32_t heap_max_object_id(const struct heap *h); /* the largest odd id */
+/* One line on what was left out of a damaged file (options.partial); NULL if it was whole. */
+const char *heap_damage(const struct heap *h);
+/* Nodes that nothing but weak references, or nothing at all, holds. */
+uint32_t heap_unreachable_count(const struct heap *h);
+
+/* Classes with at least one node that has a size, by retained size descending, then name. Borrowed;
+ * returns how many. heap_columns()->class_of counts in the same order; nodes without size may have
+ * a class beyond that number. */
+uint32_t heap_classes(const struct heap *h, const struct heap_class **ret_classes);
+
+/* Appends string `number`, decoded from the file's JSON. ERR_FULL or ERR_NOMEM as buf_add. */
+int heap_add_string(const struct heap *h, uint32_t number, struct buf *out) MUST_USE;
+/* Appends a node's name as DevTools shows it: the leaves of a concatenated string, `{a, b}` for a
+ * plain object, else its own. */
+int heap_add_node_name(const struct heap *h, uint32_t node, struct buf *out) MUST_USE;
+/* Appends an edge's name: text, or digits. */
+int heap_add_edge_name(const struct heap *h, uint32_t edge, struct buf *out) MUST_USE;
+const char *heap_kind_name(const struct heap *h, uint8_t kind); /* "object", "hidden", … */
+const char *heap_edge_kind_name(enum heap_edge_kind kind);
+uint32_t heap_edge_source(const struct heap *h, uint32_t edge);
+uint32_t heap_find_id(const struct heap *h, uint32_t id); /* ordinal, or HEAP_NONE */
+/* Orders WTF-8 text as JavaScript does, by UTF-16 code units. */
+int heap_text_compare(const char *a, size_t a_length, const char *b, size_t b_length);
+
+/* Where a function or a constructor stands in its script; 0-based, as in the file. */
+struct heap_location {
+    uint32_t script_id, line, column;
+};
+bool heap_find_location(const struct heap *h, uint32_t node, struct heap_location *ret_location);
+
+#endif

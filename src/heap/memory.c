@@ -1,0 +1,216 @@
+/* Memory of the snapshot engine: columns, growing lists, texts seen once, and two threads at work.
+ */
+#include "heap/inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* From this size on a column is mapped by itself: huge pages make random access over it cheap, and
+ * what nobody touches takes no memory. Below it malloc does, which the sanitizers watch. */
+#define MAPPED_FROM (UINT64_C(4) << 20)
+#define HUGE_PAGE   (UINT64_C(2) << 20)
+
+static bool column_size(size_t count, size_t width, size_t *ret_bytes)
+{
+    if (__builtin_mul_overflow(count, width, ret_bytes))
+        return false;
+    if (*ret_bytes >= MAPPED_FROM)
+        *ret_bytes = (*ret_bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+    else if (*ret_bytes == 0)
+        *ret_bytes = 1;
+    return true;
+}
+
+void *column_new(size_t count, size_t width)
+{
+    size_t bytes;
+    if (!column_size(count, width, &bytes))
+        return NULL;
+    if (bytes < MAPPED_FROM)
+        return calloc(1, bytes);
+    /* One huge page more than needed, to give back what stands before an aligned start. */
+    char *at = mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED)
+        return NULL;
+    size_t before = (HUGE_PAGE - ((uintptr_t)at & (HUGE_PAGE - 1))) & (HUGE_PAGE - 1);
+    if (before)
+        munmap(at, before);
+    munmap(at + before + bytes, HUGE_PAGE - before);
+    (void)madvise(at + before, bytes, MADV_HUGEPAGE); /* a wish; small pages work too */
+    return at + before;
+}
+
+void column_free(void *column, size_t count, size_t width)
+{
+    size_t bytes;
+    if (!column || !column_size(count, width, &bytes))
+        return;
+    if (bytes < MAPPED_FROM)
+        free(column);
+    else
+        munmap(column, bytes);
+}
+
+int list32_add(struct list32 *l, uint32_t value)
+{
+    if (l->count == l->capacity) {
+        size_t capacity = l->capacity ? 2 * l->capacity : 64;
+        uint32_t *at = reallocarray(l->at, capacity, sizeof *at);
+        if (!at)
+            return ERR_NOMEM;
+        l->at = at;
+        l->capacity = capacity;
+    }
+    l->at[l->count++] = value;
+    return 0;
+}
+
+void list32_free(struct list32 *l)
+{
+    free(l->at);
+    *l = (struct list32){0};
+}
+
+uint64_t hash_bytes(const void *bytes, size_t length)
+{
+    const uint8_t *p = bytes;
+    uint64_t h = UINT64_C(0x9e3779b97f4a7c15) ^ length;
+    for (; length >= 8; length -= 8, p += 8) {
+        uint64_t word;
+        memcpy(&word, p, 8);
+        h = (h ^ word) * UINT64_C(0xff51afd7ed558ccd);
+        h ^= h >> 32;
+    }
+    uint64_t tail = 0;
+    memcpy(&tail, p, length);
+    h = (h ^ tail) * UINT64_C(0xc4ceb9fe1a85ec53);
+    return h ^ h >> 29;
+}
+
+static int names_grow(struct names *n)
+{
+    uint32_t slots = n->slots ? 2 * n->slots : 64;
+    uint32_t *slot = calloc(slots, sizeof *slot);
+    if (!slot)
+        return ERR_NOMEM;
+    for (uint32_t i = 0; i < n->count; i++) {
+        uint32_t at = (uint32_t)n->hash[i] & (slots - 1);
+        while (slot[at])
+            at = (at + 1) & (slots - 1);
+        slot[at] = i + 1;
+    }
+    free(n->slot);
+    n->slot = slot;
+    n->slots = slots;
+    return 0;
+}
+
+static uint32_t names_slot(const struct names *n, uint64_t hash, const char *text, size_t length)
+{
+    uint32_t at = (uint32_t)hash & (n->slots - 1);
+    while (n->slot[at]) {
+        uint32_t i = n->slot[at] - 1;
+        if (n->hash[i] == hash && n->length[i] == length && memcmp(n->text[i], text, length) == 0)
+            break;
+        at = (at + 1) & (n->slots - 1);
+    }
+    return at;
+}
+
+uint32_t names_find(const struct names *n, const char *text, size_t length)
+{
+    if (!n->slots)
+        return HEAP_NONE;
+    uint32_t at = names_slot(n, hash_bytes(text, length), text, length);
+    return n->slot[at] ? n->slot[at] - 1 : HEAP_NONE;
+}
+
+int names_add(struct names *n, const char *text, size_t length, uint32_t *ret_number)
+{
+    if ((uint64_t)n->count * 2 >= n->slots && names_grow(n) < 0)
+        return ERR_NOMEM;
+    uint64_t hash = hash_bytes(text, length);
+    uint32_t at = names_slot(n, hash, text, length);
+    if (n->slot[at]) {
+        *ret_number = n->slot[at] - 1;
+        return 0;
+    }
+    if (n->count == n->capacity) {
+        uint32_t capacity = n->capacity ? 2 * n->capacity : 64;
+        char **texts = reallocarray(n->text, capacity, sizeof *texts);
+        if (texts)
+            n->text = texts;
+        uint32_t *lengths = reallocarray(n->length, capacity, sizeof *lengths);
+        if (lengths)
+            n->length = lengths;
+        uint64_t *hashes = reallocarray(n->hash, capacity, sizeof *hashes);
+        if (hashes)
+            n->hash = hashes;
+        if (!texts || !lengths || !hashes)
+            return ERR_NOMEM;
+        n->capacity = capacity;
+    }
+    char *copy = malloc(length + 1);
+    if (!copy)
+        return ERR_NOMEM;
+    memcpy(copy, text, length);
+    copy[length] = '\0';
+    n->text[n->count] = copy;
+    n->length[n->count] = (uint32_t)length;
+    n->hash[n->count] = hash;
+    n->slot[at] = n->count + 1;
+    *ret_number = n->count++;
+    return 0;
+}
+
+void names_free(struct names *n)
+{
+    for (uint32_t i = 0; i < n->count; i++)
+        free(n->text[i]);
+    free(n->text);
+    free(n->length);
+    free(n->hash);
+    free(n->slot);
+    *n = (struct names){0};
+}
+
+struct job {
+    work fn;
+    void *arg;
+    int thread, code;
+    struct err err;
+};
+
+static void *job_main(void *arg)
+{
+    struct job *j = arg;
+    j->code = j->fn(j->arg, j->thread, &j->err);
+    return NULL;
+}
+
+int parallel_run(int threads, work fn, void *arg, struct err *e)
+{
+    enum { MOST = 2 };
+    struct job job[MOST] = {0};
+    pthread_t id[MOST];
+    int started = 1;
+    for (int i = 0; i < threads && i < MOST; i++)
+        job[i] = (struct job){.fn = fn, .arg = arg, .thread = i, .err = ERR_NONE};
+    for (; started < threads && started < MOST; started++)
+        if (pthread_create(&id[started], NULL, job_main, &job[started]) != 0)
+            break;
+    job_main(&job[0]);
+    for (int i = 1; i < started; i++)
+        pthread_join(id[i], NULL);
+    for (int i = started; i < threads && i < MOST; i++)
+        job_main(&job[i]); /* no thread to be had: one after the other */
+    for (int i = 0; i < threads && i < MOST; i++)
+        if (job[i].code < 0) {
+            if (e)
+                *e = job[i].err;
+            return job[i].code;
+        }
+    return 0;
+}
