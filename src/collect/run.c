@@ -10,9 +10,11 @@
 #include "base/clock.h"
 #include "base/text.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define EXPIRY_MIN_US    (60 * 1000000LL)
 #define EXPIRY_INTERVALS 5
@@ -154,7 +156,9 @@ static void on_down(void *arg, const struct err *why, int64_t next_try_us)
         bool alone = r->link_count == 1 && r->stage == STARTING && next_try_us < 0;
         if (!alone) /* else it is the run's own error, and said once */
             run_say(r, NULL, true, "%s%s", why->text,
-                next_try_us < 0 ? "" : "; waiting for it to come back");
+                next_try_us < 0 ? ""
+                : r->child      ? "; looking for another process of the command"
+                                : "; waiting for it to come back");
         record_event(r, NULL, "lost", why->text);
     }
     if (r->child && r->stage == RUNNING)
@@ -335,6 +339,15 @@ static int start_links(struct run *r, const struct run_options *o, struct err *e
     return rc;
 }
 
+/* Owned by the caller; NULL when memory is out. */
+static char *absolute_path(const char *path)
+{
+    char here[PATH_MAX];
+    if (path[0] == '/' || !getcwd(here, sizeof here))
+        return strdup(path);
+    return text_format("%s/%s", here, path);
+}
+
 int run_start(struct loop *l, const struct run_options *o, const struct run_handlers *h, void *arg,
     struct run **ret, struct err *e)
 {
@@ -343,9 +356,9 @@ int run_start(struct loop *l, const struct run_options *o, const struct run_hand
         return err_set(e, ERR_NOMEM, "out of memory");
     *r = (struct run){.loop = l,
         .options = *o,
-        .folder = strdup(o->folder),
+        .folder = realpath(o->folder, NULL), /* the record names files from anywhere */
         .label = strdup(o->label ? o->label : "run"),
-        .output = o->output ? strdup(o->output) : NULL,
+        .output = o->output ? absolute_path(o->output) : NULL,
         .reason = "",
         .why = ERR_NONE,
         .handlers = h,

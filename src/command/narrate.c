@@ -299,8 +299,8 @@ static void print_target(struct narrator *n, const struct run_target *t)
     (void)!show_text(&n->out, name, strlen(name), &e);
     fprintf(n->out.file, " (%s %s)%s\n", target_kind_name(t->identity.kind),
         t->identity.runtime_version, t->attached ? "" : ", gone");
-    fprintf(n->out.file, "    %lld readings, %lld snapshots", (long long)t->readings,
-        (long long)t->snapshots);
+    fprintf(n->out.file, "    %lld reading%s, %lld snapshot%s", (long long)t->readings,
+        t->readings == 1 ? "" : "s", (long long)t->snapshots, t->snapshots == 1 ? "" : "s");
     if (t->snapshots)
         fprintf(n->out.file, " (stalls of %s in all)",
             text_duration(pause, (int64_t)(t->pause_ms * 1000)));
@@ -313,7 +313,8 @@ static void print_target(struct narrator *n, const struct run_target *t)
     if (t->snapshots > 1)
         print_growth(n, "heap without garbage", t->first_floor, t->last_floor,
             t->last_floor_ms - t->first_floor_ms);
-    print_growth(n, "resident memory", t->first_rss, t->last_rss, t->last_ms - t->first_ms);
+    if (t->identity.kind != TARGET_WORKER) /* it is the whole process' */
+        print_growth(n, "resident memory", t->first_rss, t->last_rss, t->last_ms - t->first_rss_ms);
     for (int i = 0; i < 2; i++) {
         const char *path = i == 0 ? t->first_file : t->last_file;
         if (!path)
