@@ -125,6 +125,18 @@ static void damage_is_found(void **state)
         WHOLE_DAMAGED, "node_count");
 }
 
+/* As Node 18 to 26 write timelines with allocation stacks. */
+static void more_traced_functions_than_told_are_no_damage(void **state)
+{
+    (void)state;
+    assert_verdict("{\"snapshot\":{\"meta\":{\"node_fields\":[1],\"edge_fields\":[1],"
+                   "\"trace_function_info_fields\":[1,2]},\"node_count\":0,\"edge_count\":0,"
+                   "\"trace_function_count\":1},\"nodes\":[],\"edges\":[],"
+                   "\"trace_function_infos\":[1,2,3,4],\"trace_tree\":[1,0,0,0,[2,1,3,4,[]]],"
+                   "\"strings\":[]}",
+        WHOLE_OK, NULL);
+}
+
 static void foreign_files_are_told_apart(void **state)
 {
     (void)state;
@@ -265,6 +277,7 @@ int main(void)
         cmocka_unit_test(a_whole_snapshot_passes_with_its_counts),
         cmocka_unit_test(a_cut_at_every_byte_is_truncated),
         cmocka_unit_test(damage_is_found),
+        cmocka_unit_test(more_traced_functions_than_told_are_no_damage),
         cmocka_unit_test(foreign_files_are_told_apart),
         cmocka_unit_test(profiles_are_checked_too),
         cmocka_unit_test(deep_nesting_is_an_error_and_no_crash),
