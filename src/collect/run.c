@@ -282,6 +282,8 @@ static void over(struct run *r)
 static void leave(struct run *r)
 {
     r->stage = LEAVING;
+    for (size_t i = 0; i < r->target_count; i++)
+        timer_stop(r->targets[i]->metrics_timer);
     for (size_t i = 0; i < r->link_count; i++)
         if (r->links[i].attachment)
             attachment_close(r->links[i].attachment);

@@ -25,14 +25,30 @@ struct sampler {
     sampler_ready_fn ready;
     void (*stopped)(void *arg);
     void *ready_arg, *stopped_arg;
+    struct err problem; /* why it is not scripted though it should be; code 0: none */
 };
 
 /* ---- installing ---- */
 
-static void became_ready(struct sampler *s, const struct err *why)
+static void got_canary(void *arg, const cJSON *result, const struct err *why)
 {
-    s->scripted = s->scripted && !why;
-    s->ready(s->ready_arg, why);
+    struct sampler *s = arg;
+    struct err e = ERR_NONE;
+    const char *object;
+    if (!why && ask_object(result, &object, &e) == 0)
+        s->object = strdup(object); /* without it every capture is an epoch of its own */
+    s->ready(s->ready_arg, s->problem.code ? &s->problem : NULL);
+}
+
+/* Where nothing of ours runs, a plain object tells whether heap object ids were reset. */
+static void do_without(struct sampler *s, const struct err *why)
+{
+    struct err e = ERR_NONE;
+    s->scripted = false;
+    if (why)
+        s->problem = *why;
+    if (ask_evaluate(s->session, "({})", false, INSTALL_DEADLINE_US, got_canary, s, &e) != 0)
+        s->ready(s->ready_arg, &e);
 }
 
 static void got_spaces(void *arg, const cJSON *result, const struct err *why)
@@ -42,7 +58,7 @@ static void got_spaces(void *arg, const cJSON *result, const struct err *why)
     const char *names;
     if (!why && ask_text(result, &names, &e) == 0 && strlen(names) <= SPACES_TEXT_MAX)
         s->spaces = cJSON_Parse(names);
-    became_ready(s, NULL); /* without names the readings still hold everything else */
+    s->ready(s->ready_arg, NULL); /* without names the readings still hold everything else */
 }
 
 static void installed(void *arg, const cJSON *result, const struct err *why)
@@ -56,14 +72,21 @@ static void installed(void *arg, const cJSON *result, const struct err *why)
     if (rc == 0)
         rc = ask_call_on(s->session, s->object, "function(){return this.spaces()}",
             INSTALL_DEADLINE_US, got_spaces, s, &e);
-    if (rc)
-        became_ready(s, why ? why : &e);
+    if (rc) {
+        free(s->object);
+        s->object = NULL;
+        do_without(s, why ? why : &e);
+    }
 }
 
 static void got_plain(void *arg, const cJSON *result, const struct err *why)
 {
+    struct sampler *s = arg;
     (void)result;
-    became_ready(arg, why);
+    if (why)
+        s->ready(s->ready_arg, why);
+    else
+        do_without(s, NULL);
 }
 
 int sampler_new(struct cdp_session *session, bool scripted, int64_t expiry_us,
@@ -74,8 +97,11 @@ int sampler_new(struct cdp_session *session, bool scripted, int64_t expiry_us,
     int rc = s ? 0 : err_set(e, ERR_NOMEM, "out of memory");
     if (rc)
         goto out;
-    *s = (struct sampler){
-        .session = session, .scripted = scripted, .ready = ready, .ready_arg = arg};
+    *s = (struct sampler){.session = session,
+        .scripted = scripted,
+        .ready = ready,
+        .ready_arg = arg,
+        .problem = ERR_NONE};
     if (!scripted) {
         rc = cdp_call(
             session, PROTO_RUNTIME_GET_HEAP_USAGE, NULL, INSTALL_DEADLINE_US, got_plain, s, e);
@@ -235,8 +261,9 @@ void sampler_stop(struct sampler *s, void (*fn)(void *arg), void *arg)
     struct err e = ERR_NONE;
     s->stopped = fn;
     s->stopped_arg = arg;
-    bool asked = s->object && ask_call_on(s->session, s->object, "function(){this.stop()}",
-                                  STOP_DEADLINE_US, release_group, s, &e) == 0;
+    const char *function = s->scripted ? "function(){this.stop()}" : "function(){}";
+    bool asked = s->object && ask_call_on(s->session, s->object, function, STOP_DEADLINE_US,
+                                  release_group, s, &e) == 0;
     if (!asked)
         did_stop(s, NULL, NULL);
 }
