@@ -9,24 +9,26 @@
 #include <string.h>
 
 enum { MAX_LINE = 512, MAX_NAME = 64, MAX_ITEMS = 256, MAX_FIELDS = 32 };
-enum kind {
-    KIND_ANY,
-    KIND_OBJECT,
-    KIND_STRING,
-    KIND_BOOLEAN,
-    KIND_NUMBER,
-    KIND_INTEGER,
-    KIND_TYPE
+
+/* The kinds of fields that are no types of the schema. */
+static const struct kind {
+    const char *name, *c_type, *json, *adder;
+    bool pointer, number;
+} kinds[] = {
+    {"any", "const cJSON *", "ANY", "json_put_copy", true, false},
+    {"object", "const cJSON *", "OBJECT", "json_put_copy", true, false},
+    {"string", "const char *", "STRING", "json_put_string", true, false},
+    {"boolean", "bool ", "BOOLEAN", "json_put_boolean", false, false},
+    {"number", "double ", "NUMBER", "json_put_number", false, true},
+    {"integer", "int64_t ", "INTEGER", "json_put_integer", false, true},
+    {NULL, NULL, NULL, NULL, false, false},
 };
-static const char *const kind_names[] = {"any", "object", "string", "boolean", "number", "integer"};
-static const char *const c_types[] = {
-    "const cJSON *", "const cJSON *", "const char *", "bool ", "double ", "int64_t "};
 
 struct field {
     char name[MAX_NAME], type[2 * MAX_NAME], value[MAX_NAME], note[MAX_LINE];
-    enum kind kind;
-    const struct item *of; /* of a KIND_TYPE */
-    bool array, optional;  /* optional: NAME? or NAME TYPE = value */
+    const struct kind *kind; /* its name is NULL when `of` says the type */
+    const struct item *of;
+    bool array, optional; /* optional: NAME? or NAME TYPE = value */
     int line;
 };
 
@@ -48,9 +50,8 @@ struct item {
 };
 
 static struct item items[MAX_ITEMS];
-static int item_count;
+static int item_count, line_number;
 static const char *schema_path;
-static int line_number;
 
 __attribute__((format(printf, 1, 2), noreturn)) static void fail(const char *format, ...)
 {
@@ -63,40 +64,27 @@ __attribute__((format(printf, 1, 2), noreturn)) static void fail(const char *for
     exit(1);
 }
 
-/* ---- names ---- */
-
-/* getDOMCounters to get_dom_counters */
-static void add_snake(char *out, size_t size, const char *name)
-{
-    size_t used = strlen(out);
-    for (size_t i = 0; name[i]; i++) {
-        bool upper = isupper((unsigned char)name[i]);
-        bool starts = i && upper &&
-                      (!isupper((unsigned char)name[i - 1]) || islower((unsigned char)name[i + 1]));
-        if (used + 3 > size)
-            fail("name %s is too long", name);
-        if (starts)
-            out[used++] = '_';
-        out[used++] = (char)tolower((unsigned char)name[i]);
-        out[used] = '\0';
-    }
-}
-
+/* getDOMCounters to get_dom_counters; good until the next call */
 static const char *snake(const char *name)
 {
     static char out[2 * MAX_NAME];
-    out[0] = '\0';
-    add_snake(out, sizeof out, name);
+    size_t used = 0;
+    for (size_t i = 0; name[i]; i++) {
+        bool big = isupper((unsigned char)name[i]);
+        if (i && big &&
+            (!isupper((unsigned char)name[i - 1]) || islower((unsigned char)name[i + 1])))
+            out[used++] = '_';
+        out[used++] = (char)tolower((unsigned char)name[i]);
+    }
+    out[used] = '\0';
     return out;
 }
 
 static const char *upper(const char *name)
 {
     static char out[4 * MAX_NAME];
-    size_t i = 0;
-    for (; name[i] && i + 1 < sizeof out; i++)
+    for (size_t i = 0; i < sizeof out && (i == 0 || name[i - 1]); i++)
         out[i] = (char)toupper((unsigned char)name[i]);
-    out[i] = '\0';
     return out;
 }
 
@@ -124,10 +112,8 @@ static void begin_item(enum what what, const char *domain, const char *name, con
     snprintf(it->domain, sizeof it->domain, "%s", domain);
     copy_name(it->name, name, what_names[what]);
     snprintf(it->note, sizeof it->note, "%s", note);
-    strcpy(it->c_name, "proto_");
-    add_snake(it->c_name, sizeof it->c_name, domain);
-    strcat(it->c_name, "_");
-    add_snake(it->c_name, sizeof it->c_name, name);
+    int used = snprintf(it->c_name, sizeof it->c_name, "proto_%s_", snake(domain));
+    snprintf(it->c_name + used, sizeof it->c_name - (size_t)used, "%s", snake(name));
     for (int i = 0; i < item_count; i++)
         if (strcmp(items[i].c_name, it->c_name) == 0)
             fail("%s.%s is already in line %d", domain, name, items[i].line);
@@ -137,45 +123,36 @@ static void begin_item(enum what what, const char *domain, const char *name, con
 static void check_default(const struct field *f)
 {
     char *end = NULL;
-    bool number = f->kind == KIND_INTEGER || f->kind == KIND_NUMBER;
-    if (f->optional || f->array || (!number && f->kind != KIND_BOOLEAN))
+    if (f->optional || f->array || !f->kind->name || f->kind->pointer)
         fail("%s cannot have a default: only plain booleans and numbers can", f->name);
-    if (number && (strtod(f->value, &end), *end))
+    if (f->kind->number && (strtod(f->value, &end), *end))
         fail("default of %s is not a number", f->name);
-    if (!number && strcmp(f->value, "true") != 0 && strcmp(f->value, "false") != 0)
+    if (!f->kind->number && strcmp(f->value, "true") != 0 && strcmp(f->value, "false") != 0)
         fail("default of %s is neither true nor false", f->name);
 }
 
-static void add_field(char *name, char *type, const char *value, const char *note)
+static void add_field(
+    struct fields *list, char *name, char *type, const char *value, const char *note)
 {
-    struct item *it = item_count ? &items[item_count - 1] : NULL;
-    if (!it)
-        fail("a field outside of a type, method or event");
-    struct fields *list = it->has_results ? &it->results : &it->fields;
     if (list->count == MAX_FIELDS)
         fail("more than %d fields", MAX_FIELDS);
     struct field *f = &list->list[list->count];
     f->line = line_number;
     size_t length = strlen(name);
-    if (length && name[length - 1] == '?') {
-        name[length - 1] = '\0';
-        f->optional = true;
-    }
+    f->optional = length && name[length - 1] == '?';
+    name[length - f->optional] = '\0';
     copy_name(f->name, name, "field");
     for (int i = 0; i < list->count; i++)
         if (strcmp(list->list[i].name, f->name) == 0)
             fail("field %s is already in line %d", f->name, list->list[i].line);
     length = strlen(type);
-    if (length > 2 && strcmp(type + length - 2, "[]") == 0) {
-        type[length - 2] = '\0';
-        f->array = true;
-    }
+    f->array = length > 2 && strcmp(type + length - 2, "[]") == 0;
+    type[length - (f->array ? 2 : 0)] = '\0';
     snprintf(f->type, sizeof f->type, "%s", type);
     snprintf(f->note, sizeof f->note, "%s", note);
-    f->kind = KIND_TYPE;
-    for (int k = 0; k < KIND_TYPE; k++)
-        if (strcmp(type, kind_names[k]) == 0)
-            f->kind = (enum kind)k;
+    f->kind = kinds;
+    while (f->kind->name && strcmp(type, f->kind->name) != 0)
+        f->kind++;
     if (value) {
         snprintf(f->value, sizeof f->value, "%s", value);
         check_default(f);
@@ -186,55 +163,44 @@ static void add_field(char *name, char *type, const char *value, const char *not
 
 static void read_line(char *line, char domain[MAX_NAME])
 {
-    const char *note = "";
     char *comment = strstr(line, " -- ");
-    if (comment) {
+    const char *note = comment ? comment + 4 : "";
+    if (strstr(note, "*/"))
+        fail("a note cannot contain */");
+    if (comment)
         *comment = '\0';
-        note = comment + 4;
-        if (strstr(note, "*/"))
-            fail("a note cannot contain */");
-    }
-    bool indented = line[0] == ' ';
-    char *save = NULL;
-    char *word[5] = {NULL};
-    int words = 0;
-    for (char *w = strtok_r(line, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
-        if (words == 5)
-            fail("too many words");
-        word[words++] = w;
-    }
+    char *word[6] = {NULL};
+    int words = 0; /* the sixth holds all that follow: too many in any case */
+    for (char *w = strtok(line, " "); w; w = strtok(NULL, " "))
+        word[words < 5 ? words++ : 5] = w;
     if (words == 0 && !comment)
         return;
-    if (indented) {
+    struct item *it = item_count ? &items[item_count - 1] : NULL;
+    int what = TYPE;
+    while (what <= EVENT && (words != 2 || strcmp(word[0], what_names[what]) != 0))
+        what++;
+    if (line[0] == ' ') {
         if (words != 2 && !(words == 4 && strcmp(word[2], "=") == 0))
             fail("a field is NAME TYPE or NAME TYPE = VALUE");
-        add_field(word[0], word[1], word[3], note);
-        return;
-    }
-    if (words == 1 && strcmp(word[0], "returns") == 0) {
-        struct item *it = item_count ? &items[item_count - 1] : NULL;
+        if (!it)
+            fail("a field outside of a type, method or event");
+        add_field(it->has_results ? &it->results : &it->fields, word[0], word[1], word[3], note);
+    } else if (words == 1 && strcmp(word[0], "returns") == 0) {
         if (!it || it->what != METHOD || it->has_results)
             fail("\"returns\" belongs once behind a method");
         it->has_results = true;
-        return;
-    }
-    if (words == 2 && strcmp(word[0], "domain") == 0) {
+    } else if (words == 2 && strcmp(word[0], "domain") == 0) {
         copy_name(domain, word[1], "domain");
-        return;
+    } else if (what <= EVENT) {
+        begin_item((enum what)what, domain, word[1], note);
+    } else {
+        fail("expected domain, type, method, event or returns with a name");
     }
-    for (int what = TYPE; words == 2 && what <= EVENT; what++) {
-        if (strcmp(word[0], what_names[what]) == 0) {
-            begin_item((enum what)what, domain, word[1], note);
-            return;
-        }
-    }
-    fail("expected domain, type, method, event or returns with a name");
 }
 
 static void read_schema(FILE *in)
 {
-    char line[MAX_LINE];
-    char domain[MAX_NAME] = "";
+    char line[MAX_LINE], domain[MAX_NAME] = "";
     while (fgets(line, sizeof line, in)) {
         line_number++;
         size_t length = strcspn(line, "\r\n");
@@ -248,8 +214,6 @@ static void read_schema(FILE *in)
         if (line[0] != '#')
             read_line(line, domain);
     }
-    if (ferror(in))
-        fail("cannot be read");
     if (item_count == 0)
         fail("says nothing");
 }
@@ -259,16 +223,13 @@ static void resolve(const struct item *owner, struct fields *list, bool sent)
 {
     for (int i = 0; i < list->count; i++) {
         struct field *f = &list->list[i];
-        char full[4 * MAX_NAME];
+        char full[4 * MAX_NAME], name[2 * MAX_NAME + 2];
         line_number = f->line;
-        if (f->kind != KIND_TYPE)
+        const char *dot = strchr(f->type, '.') ? "" : "."; /* to put before it */
+        snprintf(full, sizeof full, "%s%s%s", *dot ? owner->domain : "", dot, f->type);
+        if (f->kind->name)
             continue;
-        if (strchr(f->type, '.'))
-            snprintf(full, sizeof full, "%s", f->type);
-        else
-            snprintf(full, sizeof full, "%s.%s", owner->domain, f->type);
         for (int k = 0; k < item_count; k++) {
-            char name[2 * MAX_NAME + 2];
             snprintf(name, sizeof name, "%s.%s", items[k].domain, items[k].name);
             if (items[k].what == TYPE && strcmp(name, full) == 0)
                 f->of = &items[k];
@@ -287,18 +248,14 @@ static void resolve(const struct item *owner, struct fields *list, bool sent)
 #define put fprintf
 
 static const char encode_header[] =
-    "int %s_encode(\n    const struct %s *p, cJSON **ret_params, struct err *e) MUST_USE;\n";
+    "int %s%s_encode(\n    const struct %s%s *p, cJSON **ret_params, struct err *e) MUST_USE;\n";
 static const char decode_header[] =
     "int %s%s_decode(\n    const cJSON *object, struct %s%s *ret, struct err *e) MUST_USE;\n";
 
-static bool by_pointer(const struct field *f)
-{
-    return f->array || f->kind == KIND_ANY || f->kind == KIND_OBJECT || f->kind == KIND_STRING;
-}
-
+/* Absence of a pointer is NULL, of a field with a default its default; the others have a flag. */
 static bool has_flag(const struct field *f)
 {
-    return f->optional && !f->value[0] && !by_pointer(f);
+    return f->optional && !f->value[0] && !f->array && !f->kind->pointer;
 }
 
 static void write_struct(
@@ -308,19 +265,18 @@ static void write_struct(
     for (int i = 0; i < list->count; i++) {
         const struct field *f = &list->list[i];
         const char *member = snake(f->name);
-        if (f->note[0])
-            put(out, "    /* %s */\n", f->note);
+        put(out, f->note[0] ? "    /* %s */\n" : "", f->note);
         if (has_flag(f))
             put(out, "    bool has_%s;\n", member);
         if (f->array)
             put(out, "    const cJSON *%s; /* array of %s", member,
                 f->of ? f->of->c_name : f->type);
-        else if (f->kind == KIND_TYPE)
+        else if (f->of)
             put(out, "    struct %s %s; /* %s", f->of->c_name, member, f->type);
         else
-            put(out, "    %s%s; /* %s", c_types[f->kind], member, f->type);
-        put(out, "%s%s%s */\n", f->optional && by_pointer(f) ? ", or NULL" : "",
-            f->value[0] ? "; if absent " : "", f->value);
+            put(out, "    %s%s; /* %s", f->kind->c_type, member, f->type);
+        const char * or = !f->optional ? "" : f->value[0] ? "; if absent " : ", or absent";
+        put(out, "%s%s */\n", or, f->value);
     }
     put(out, "};\n");
 }
@@ -342,20 +298,20 @@ static void write_decoder(
             snprintf(present, sizeof present, has_flag(f) ? "&v.has_%s" : "JSON_OPTIONAL", member);
         if (f->value[0])
             put(out, "    v.%s = %s;\n", member, f->value);
-        if (f->kind == KIND_TYPE && !f->array)
+        if (f->of && !f->array)
             put(out, "    const cJSON *in_%s = NULL;\n", member);
         put(out, "    if (!rc)\n        rc = ");
         if (f->array)
             put(out, "json_array(at, object, \"%s\", JSON_%s, &v.%s, %s, e);\n", f->name,
-                f->of ? "OBJECT" : upper(kind_names[f->kind]), member, present);
-        else if (f->kind == KIND_TYPE)
+                f->of ? "OBJECT" : f->kind->json, member, present);
+        else if (f->of)
             put(out,
                 "json_object(at, object, \"%s\", &in_%s, %s, e);\n    if (!rc && in_%s)\n"
                 "        rc = read_%s(&(struct json_at){at, \"%s\"}, in_%s, &v.%s, e);\n",
                 f->name, member, present, member, f->of->c_name, f->name, member, member);
         else
-            put(out, "json_%s(at, object, \"%s\", &v.%s, %s, e);\n", kind_names[f->kind], f->name,
-                member, present);
+            put(out, "json_%s(at, object, \"%s\", &v.%s, %s, e);\n", f->kind->name, f->name, member,
+                present);
     }
     put(out,
         "    if (!rc)\n        *ret = v;\n    return rc;\n}\n\n"
@@ -366,8 +322,6 @@ static void write_decoder(
 
 static void write_encoder(FILE *out, const struct item *it)
 {
-    static const char *const adders[] = {"json_put_copy", "json_put_copy", "json_put_string",
-        "json_put_boolean", "json_put_number", "json_put_integer"};
     put(out,
         "int %s_encode(const struct %s *p, cJSON **ret_params, struct err *e)\n{\n"
         "    cJSON *o = cJSON_CreateObject();\n    bool ok = o != NULL;\n",
@@ -380,7 +334,7 @@ static void write_encoder(FILE *out, const struct item *it)
             put(out, "if (p->%s != %s)\n        ", member, f->value);
         else if (f->optional)
             put(out, "if (p->%s%s)\n        ", has_flag(f) ? "has_" : "", member);
-        put(out, "ok = ok && %s(o, \"%s\", p->%s);\n", adders[f->array ? KIND_ANY : f->kind],
+        put(out, "ok = ok && %s(o, \"%s\", p->%s);\n", f->array ? kinds[0].adder : f->kind->adder,
             f->name, member);
     }
     put(out,
@@ -393,64 +347,52 @@ static void write_encoder(FILE *out, const struct item *it)
 static void write_item(FILE *header, FILE *source, const struct item *it)
 {
     const char *c = it->c_name;
-    put(header, "\n");
-    if (it->note[0])
-        put(header, "/* %s */\n", it->note);
+    put(header, it->note[0] ? "\n/* %s */\n" : "\n", it->note);
     if (it->what != TYPE)
         put(header, "#define %s \"%s.%s\"\n", upper(c), it->domain, it->name);
-    if (it->fields.count) {
-        write_struct(header, c, "", &it->fields);
-        if (it->what == METHOD) {
-            put(header, encode_header, c, c);
+    for (int part = 0; part < 2; part++) {
+        const struct fields *list = part ? &it->results : &it->fields;
+        const char *suffix = part ? "_result" : "";
+        bool sent = it->what == METHOD && !part;
+        if (!list->count)
+            continue;
+        write_struct(header, c, suffix, list);
+        put(header, sent ? encode_header : decode_header, c, suffix, c, suffix);
+        if (sent)
             write_encoder(source, it);
-        } else {
-            put(header, decode_header, c, "", c, "");
-            write_decoder(source, it, "", &it->fields);
-        }
-    }
-    if (it->results.count) {
-        write_struct(header, c, "_result", &it->results);
-        put(header, decode_header, c, "_result", c, "_result");
-        write_decoder(source, it, "_result", &it->results);
+        else
+            write_decoder(source, it, suffix, list);
     }
 }
 
 static FILE *open_or_fail(const char *path, const char *mode)
 {
     FILE *file = fopen(path, mode);
-    if (!file) {
-        perror(path);
-        exit(1);
-    }
+    if (!file)
+        perror(path), exit(1);
     return file;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc != 4) {
-        fprintf(stderr, "usage: generate SCHEMA HEADER SOURCE\n");
-        return 2;
-    }
+    if (argc != 4)
+        return fprintf(stderr, "usage: generate SCHEMA HEADER SOURCE\n"), 2;
     schema_path = argv[1];
-    FILE *in = open_or_fail(argv[1], "r");
-    read_schema(in);
-    fclose(in);
+    read_schema(open_or_fail(argv[1], "r"));
     for (int i = 0; i < item_count; i++) {
         resolve(&items[i], &items[i].fields, items[i].what == METHOD);
         resolve(&items[i], &items[i].results, false);
     }
-    FILE *header = open_or_fail(argv[2], "w");
-    FILE *source = open_or_fail(argv[3], "w");
-    put(header, "/* The messages of the protocol as C; made by protocol/generate.c. Texts and trees"
-                " are borrowed. */\n#ifndef HEAPTAP_CDP_PROTO_H\n#define HEAPTAP_CDP_PROTO_H\n\n"
-                "#include \"cdp/json.h\"\n");
+    FILE *header = open_or_fail(argv[2], "w"), *source = open_or_fail(argv[3], "w");
+    put(header,
+        "/* The protocol's messages; from protocol/generate.c. Borrowed throughout; an absent\n"
+        " * pointer is NULL, a field that cannot be NULL has a flag. */\n"
+        "#ifndef HEAPTAP_CDP_PROTO_H\n#define HEAPTAP_CDP_PROTO_H\n#include \"cdp/json.h\"\n");
     put(source, "/* Made by protocol/generate.c. */\n#include \"cdp/proto.h\"\n\n");
     for (int i = 0; i < item_count; i++)
         write_item(header, source, &items[i]);
     put(header, "\n#endif\n");
-    if (ferror(header) || ferror(source) || fclose(header) || fclose(source)) {
-        fprintf(stderr, "%s, %s: cannot be written\n", argv[2], argv[3]);
-        return 1;
-    }
+    if (ferror(header) || ferror(source) || fclose(header) || fclose(source))
+        return fprintf(stderr, "%s, %s: cannot be written\n", argv[2], argv[3]), 1;
     return 0;
 }
