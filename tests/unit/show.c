@@ -116,6 +116,21 @@ static void csv_is_read_by_other_programs(void **state)
                      "\"a, \"\"b\"\"\x1b[2J\\xff\",9007199254740993,-7,12,,\r\n");
 }
 
+static void csv_quotes_what_would_break_a_row(void **state)
+{
+    (void)state;
+    static const char *const words[] = {"a\"b", "a\nb", "a\rb", " a", "a ", ""};
+    struct sheet s;
+    struct show_table *t = show_table_new(columns, 1);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        show_add_word(t, words[i]);
+    show_add_none(t);
+    sheet_open(&s, SHOW_CSV, 0, true);
+    print(&s, t);
+    sheet_assert(&s, "class\r\n\"a\"\"b\"\r\n\"a\nb\"\r\n\"a\rb\"\r\n\" a\"\r\n\"a \"\r\n"
+                     "\"\"\r\n\r\n");
+}
+
 static void json_of_a_table_is_valid_and_exact(void **state)
 {
     (void)state;
@@ -366,6 +381,7 @@ int main(void)
         cmocka_unit_test(a_table_is_aligned_and_cannot_command_the_terminal),
         cmocka_unit_test(a_table_fits_the_terminal),
         cmocka_unit_test(csv_is_read_by_other_programs),
+        cmocka_unit_test(csv_quotes_what_would_break_a_row),
         cmocka_unit_test(json_of_a_table_is_valid_and_exact),
         cmocka_unit_test(integers_stay_integers),
         cmocka_unit_test(names_are_cut_in_the_middle),

@@ -271,6 +271,35 @@ static void every_split_and_scanner_says_the_same(void **state)
     free(text);
 }
 
+/* Backslashes that escape each other at every place relative to the 64 bytes that are scanned at a
+ * time, with a quote behind them that ends the string or does not. The strings that follow are
+ * commas: taken for the inside out they look right for long. */
+static void runs_of_backslashes_do_not_hide_the_end_of_a_string(void **state)
+{
+    (void)state;
+    for (int before = 0; before < 70; before++) {
+        for (int run = 1; run <= 6; run++) {
+            struct buf b = buf_new(4096);
+            int rc = buf_addf(&b, "%s%s%s\"strings\":[\"%*s", HEAD, NODES, EDGES, before, "");
+            for (int i = 0; i < run && rc == 0; i++)
+                rc = buf_add_text(&b, "\\");
+            if (rc == 0)
+                rc = buf_add_text(&b, run % 2 ? "\"\"" : "\"");
+            for (int i = 0; i < 100 && rc == 0; i++)
+                rc = buf_add_text(&b, ",\",\"");
+            if (rc == 0)
+                rc = buf_add_text(&b, "]}");
+            assert_int_equal(rc, 0);
+            struct whole_result r;
+            struct err e = ERR_NONE;
+            assert_int_equal(check(b.data, &r, &e), 0);
+            assert_int_equal(r.strings, 101);
+            assert_same(b.data, b.length);
+            buf_free(&b);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +312,7 @@ int main(void)
         cmocka_unit_test(deep_nesting_is_an_error_and_no_crash),
         cmocka_unit_test(a_meta_without_end_is_capped),
         cmocka_unit_test(every_split_and_scanner_says_the_same),
+        cmocka_unit_test(runs_of_backslashes_do_not_hide_the_end_of_a_string),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
