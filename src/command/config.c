@@ -74,9 +74,9 @@ static int run(const struct invocation *in, struct err *e)
 /* All of them: any command's option may stand here to see what it would do. */
 static const enum setting_id accepted[] = {SET_CSV, SET_OUTPUT, SET_TIMEOUT, SET_WAIT, SET_GIVE_UP,
     SET_MATCH, SET_ALLOW_REMOTE, SET_DURATION, SET_METRICS_INTERVAL, SET_SNAPSHOTS,
-    SET_SNAPSHOT_INTERVAL, SET_MAX_SNAPSHOTS, SET_LABEL, SET_DIR, SET_COMPRESS, SET_MIN_FREE,
-    SET_MAX_PAUSE, SET_MAX_PAUSE_SHARE, SET_FORCE, SET_DB, SET_NO_MIGRATE, SET_RUN, SET_SINCE,
-    SET_OLDER, SET_TOP, SET_END};
+    SET_SNAPSHOT_INTERVAL, SET_MAX_SNAPSHOTS, SET_LABEL, SET_DIR, SET_COMPRESS, SET_ANALYZE,
+    SET_MIN_FREE, SET_MAX_PAUSE, SET_MAX_PAUSE_SHARE, SET_FORCE, SET_DB, SET_NO_MIGRATE, SET_RUN,
+    SET_SINCE, SET_OLDER, SET_TOP, SET_END};
 
 const struct command command_config = {
     .name = "config",

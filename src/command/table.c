@@ -7,6 +7,7 @@ const struct command *const command_table[] = {
     &command_targets,
     &command_run,
     &command_snapshot,
+    &command_summary,
     &command_verify,
     &command_config,
     &command_completion,
