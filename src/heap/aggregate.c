@@ -10,11 +10,11 @@ static int sum_retained(struct heap *h)
 {
     uint32_t last = h->order_last;
     const uint32_t *node = h->order, *dominator = h->order_dominator;
-    uint64_t *sum = column_new((size_t)last + 1, 8);
-    h->retained = column_new(h->nodes, 8);
-    h->dominator = column_new(h->nodes, 4);
+    uint64_t *sum = column_dirty(h->pool, (size_t)last + 1, 8);
+    h->retained = column_dirty(h->pool, h->nodes, 8);
+    h->dominator = column_dirty(h->pool, h->nodes, 4);
     if (!sum || !h->retained || !h->dominator) {
-        column_free(sum, (size_t)last + 1, 8);
+        column_free(h->pool, sum);
         return ERR_NOMEM;
     }
     for (uint32_t w = 1; w <= last; w++)
@@ -22,9 +22,9 @@ static int sum_retained(struct heap *h)
     for (uint32_t w = last; w > 1; w--)
         sum[dominator[w]] += sum[w];
     if (last < h->nodes) { /* cycles that nothing essential enters: each hangs on the root alone */
-        uint64_t *seen = column_new(BITS_WORDS(h->nodes), 8);
+        uint64_t *seen = column_new(h->pool, BITS_WORDS(h->nodes), 8);
         if (!seen) {
-            column_free(sum, (size_t)last + 1, 8);
+            column_free(h->pool, sum);
             return ERR_NOMEM;
         }
         for (uint32_t w = 1; w <= last; w++)
@@ -35,7 +35,7 @@ static int sum_retained(struct heap *h)
                 h->dominator[i] = h->root;
                 sum[1] += h->self[i];
             }
-        column_free(seen, BITS_WORDS(h->nodes), 8);
+        column_free(h->pool, seen);
     }
     h->dominator[h->root] = h->root;
     h->retained[h->root] = sum[1];
@@ -43,7 +43,7 @@ static int sum_retained(struct heap *h)
         h->retained[node[w]] = sum[w];
         h->dominator[node[w]] = node[dominator[w]];
     }
-    column_free(sum, (size_t)last + 1, 8);
+    column_free(h->pool, sum);
     return 0;
 }
 
@@ -52,9 +52,10 @@ static int lay_out_tree(struct heap *h)
 {
     uint32_t last = h->order_last, n = h->nodes;
     const uint32_t *dominator = h->order_dominator;
-    uint32_t *size = column_new((size_t)last + 1, 4), *next = column_new((size_t)last + 1, 4);
-    h->tree_node = column_new(n, 4);
-    h->tree_end = column_new(n, 4);
+    uint32_t *size = column_new(h->pool, (size_t)last + 1, 4),
+             *next = column_dirty(h->pool, (size_t)last + 1, 4);
+    h->tree_node = column_dirty(h->pool, n, 4);
+    h->tree_end = column_dirty(h->pool, n, 4);
     int r = ERR_NOMEM;
     if (!size || !next || !h->tree_node || !h->tree_end)
         goto out;
@@ -72,7 +73,7 @@ static int lay_out_tree(struct heap *h)
     }
     r = 0;
     if (last < n) {
-        uint64_t *seen = column_new(BITS_WORDS(n), 8);
+        uint64_t *seen = column_new(h->pool, BITS_WORDS(n), 8);
         if (!seen) {
             r = ERR_NOMEM;
             goto out;
@@ -85,11 +86,11 @@ static int lay_out_tree(struct heap *h)
                 h->tree_end[at] = at + 1;
                 at++;
             }
-        column_free(seen, BITS_WORDS(n), 8);
+        column_free(h->pool, seen);
     }
 out:
-    column_free(size, (size_t)last + 1, 4);
-    column_free(next, (size_t)last + 1, 4);
+    column_free(h->pool, size);
+    column_free(h->pool, next);
     return r;
 }
 
@@ -248,20 +249,19 @@ static int aggregate_end(void *arg, int thread, struct err *e)
 
 int heap_aggregate(struct heap *h, struct err *e)
 {
-    size_t n = (size_t)h->nodes + 2;
     int64_t begun = clock_monotonic_us();
     int r = parallel_run(h->threads, aggregate_part, h, e);
     if (r < 0)
         return r;
-    column_free(h->order, n, 4);
-    column_free(h->order_dominator, n, 4);
+    column_free(h->pool, h->order);
+    column_free(h->pool, h->order_dominator);
     h->order = h->order_dominator = NULL;
     h->total_size = h->retained[h->root] + h->layout.extra_native_bytes;
     int64_t middle = clock_monotonic_us();
     h->phase_us[HEAP_TIME_RETAINED] = middle - begun;
     r = parallel_run(h->threads, aggregate_end, h, e);
     h->phase_us[HEAP_TIME_AGGREGATE] = clock_monotonic_us() - middle;
-    column_free(h->elements, BITS_WORDS(h->nodes), 8);
+    column_free(h->pool, h->elements);
     h->elements = NULL;
     return r;
 }

@@ -261,9 +261,9 @@ int classify_with(const struct heap *h, const struct shapes *given, struct shape
     uint64_t plain = 0;
     int r = ERR_NOMEM;
     c.scratch = buf_new(SIZE_MAX / 2);
-    out->of = column_new(h->nodes, 4);
-    table.property_of = column_new(h->strings.count, 4);
-    c.by_string = column_new(strings, 4);
+    out->of = column_dirty(h->pool, h->nodes, 4);
+    table.property_of = column_new(h->pool, h->strings.count, 4);
+    c.by_string = column_new(h->pool, strings, 4);
     if (!out->of || !table.property_of || !c.by_string ||
         (r = classify_shapes(h, &table, out->of, &plain)) < 0)
         goto out;
@@ -279,8 +279,8 @@ int classify_with(const struct heap *h, const struct shapes *given, struct shape
         goto out;
     r = classer_finish(&c);
 out:
-    column_free(table.property_of, h->strings.count, 4);
-    column_free(c.by_string, strings, 4);
+    column_free(h->pool, table.property_of);
+    column_free(h->pool, c.by_string);
     names_free(&table.names);
     shape_table_free(&table);
     free(definition_of_shape);
@@ -299,7 +299,7 @@ void classing_free(const struct heap *h, struct classing *c)
         free((char *)(uintptr_t)c->classes[i].key);
     free(c->classes);
     free(c->instances);
-    column_free(c->of, h->nodes, 4);
+    column_free(h->pool, c->of);
     *c = (struct classing){0};
 }
 

@@ -129,10 +129,10 @@ int heap_walk_distances(
     int r = ERR_NOMEM;
     for (uint32_t i = 0; i < h->weak_pair_count; i++)
         parts = h->weak_pairs[i].part >= parts ? h->weak_pairs[i].part + 1 : parts;
-    w.reached = column_new(words, 8);
-    w.special = column_new(words, 8);
-    w.pending = column_new(BITS_WORDS(parts), 8);
-    w.queue = column_new(h->nodes, 4);
+    w.reached = column_new(h->pool, words, 8);
+    w.special = column_new(h->pool, words, 8);
+    w.pending = column_new(h->pool, BITS_WORDS(parts), 8);
+    w.queue = column_dirty(h->pool, h->nodes, 4);
     if (!w.reached || !w.special || !w.pending || !w.queue)
         goto out;
     r = 0;
@@ -157,16 +157,16 @@ int heap_walk_distances(
     w.count = 1;
     walk(&w, distance);
 out:
-    column_free(w.reached, words, 8);
-    column_free(w.special, words, 8);
-    column_free(w.pending, BITS_WORDS(parts), 8);
-    column_free(w.queue, h->nodes, 4);
+    column_free(h->pool, w.reached);
+    column_free(h->pool, w.special);
+    column_free(h->pool, w.pending);
+    column_free(h->pool, w.queue);
     return r < 0 ? err_set(e, r, "%s: out of memory", h->source.name) : 0;
 }
 
 int heap_measure_distances(struct heap *h, struct err *e)
 {
-    h->distance = column_new(h->nodes, 4);
+    h->distance = column_dirty(h->pool, h->nodes, 4);
     if (!h->distance)
         return err_set(e, ERR_NOMEM, "%s: out of memory", h->source.name);
     return heap_walk_distances(h, NULL, h->distance, e);

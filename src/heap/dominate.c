@@ -157,7 +157,7 @@ static int descend_orphans(struct dominating *d)
     uint32_t reached = d->last;
     if (reached == h->nodes)
         return 0;
-    uint64_t *entered = column_new(BITS_WORDS(h->nodes), 8);
+    uint64_t *entered = column_new(h->pool, BITS_WORDS(h->nodes), 8);
     if (!entered)
         return ERR_NOMEM;
     int r = 0;
@@ -175,7 +175,7 @@ static int descend_orphans(struct dominating *d)
         if (d->number[i] == UNSEEN && !bit_get(entered, i))
             r = descend(d, i);
     h->unreachable = h->nodes - reached;
-    column_free(entered, BITS_WORDS(h->nodes), 8);
+    column_free(h->pool, entered);
     return r;
 }
 
@@ -211,8 +211,8 @@ static int depth_first(struct dominating *d)
 static int group_by_target(struct dominating *d)
 {
     uint32_t last = d->last, sum = 0;
-    d->from = column_new(d->crossings, 4);
-    d->into = column_new((size_t)d->heap->nodes + 2, 4);
+    d->from = column_dirty(d->heap->pool, d->crossings, 4);
+    d->into = column_new(d->heap->pool, (size_t)d->heap->nodes + 2, 4);
     if (!d->from || !d->into)
         return ERR_NOMEM;
     for (uint64_t i = 0; i < d->crossings; i++)
@@ -277,27 +277,27 @@ int heap_dominate(struct heap *h, struct err *e)
     size_t n = (size_t)h->nodes + 2;
     int64_t t0 = clock_monotonic_us(), t1 = t0, t2 = t0;
     int r = ERR_NOMEM;
-    h->page_owned = column_new(BITS_WORDS(h->nodes), 8);
-    d.number = column_new(n, 4);
-    d.node = column_new(n, 4);
-    d.parent = column_new(n, 4);
-    d.least = column_new(n, 4);
-    d.first = column_new(n, 4);
-    d.stack = column_new(n, 4);
-    d.target = column_new(h->edges, 4);
+    h->page_owned = column_new(h->pool, BITS_WORDS(h->nodes), 8);
+    d.number = column_new(h->pool, n, 4);
+    d.node = column_dirty(h->pool, n, 4);
+    d.parent = column_dirty(h->pool, n, 4);
+    d.least = column_dirty(h->pool, n, 4);
+    d.first = column_dirty(h->pool, n, 4);
+    d.stack = column_dirty(h->pool, n, 4);
+    d.target = column_dirty(h->pool, h->edges, 4);
     if (!h->page_owned || !d.number || !d.node || !d.parent || !d.least || !d.first || !d.stack ||
         !d.target || (r = depth_first(&d)) < 0)
         goto out;
-    column_free(d.number, n, 4);
+    column_free(h->pool, d.number);
     d.number = NULL;
     t1 = clock_monotonic_us();
     if ((r = group_by_target(&d)) < 0)
         goto out;
-    column_free(d.target, h->edges, 4);
-    column_free(d.first, n, 4);
+    column_free(h->pool, d.target);
+    column_free(h->pool, d.first);
     d.target = d.first = NULL;
     t2 = clock_monotonic_us();
-    d.link = column_new(n, sizeof *d.link);
+    d.link = column_dirty(h->pool, n, sizeof *d.link);
     if (!d.link) {
         r = ERR_NOMEM;
         goto out;
@@ -311,16 +311,16 @@ int heap_dominate(struct heap *h, struct err *e)
     h->phase_us[HEAP_TIME_PREDECESSORS] = t2 - t1;
     h->phase_us[HEAP_TIME_DOMINATORS] = clock_monotonic_us() - t2;
 out:
-    column_free(d.number, n, 4);
-    column_free(d.node, n, 4);
-    column_free(d.parent, n, 4);
-    column_free(d.least, n, 4);
-    column_free(d.first, n, 4);
-    column_free(d.stack, n, 4);
-    column_free(d.target, h->edges, 4);
-    column_free(d.from, d.crossings, 4);
-    column_free(d.into, n, 4);
-    column_free(d.link, n, sizeof *d.link);
+    column_free(h->pool, d.number);
+    column_free(h->pool, d.node);
+    column_free(h->pool, d.parent);
+    column_free(h->pool, d.least);
+    column_free(h->pool, d.first);
+    column_free(h->pool, d.stack);
+    column_free(h->pool, d.target);
+    column_free(h->pool, d.from);
+    column_free(h->pool, d.into);
+    column_free(h->pool, d.link);
     list32_free(&d.strays);
     return r < 0 ? err_set(e, r, "%s: out of memory", h->source.name) : 0;
 }

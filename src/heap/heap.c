@@ -103,7 +103,8 @@ static int heap_open_source(int fd, bool owned, const char *name,
     const struct heap_options *options, struct heap **ret_heap, struct err *e)
 {
     struct heap *h = calloc(1, sizeof *h);
-    if (!h) {
+    if (!h || !(h->pool = pool_new())) {
+        free(h);
         if (owned)
             close(fd);
         return err_set(e, ERR_NOMEM, "%s: out of memory", name);
@@ -124,6 +125,7 @@ static int heap_open_source(int fd, bool owned, const char *name,
         heap_close(h);
         return r;
     }
+    pool_trim(h->pool);
     columns_show(h);
     h->source.name = "snapshot"; /* the caller's text may not last */
     if (h->options.phase_us)
@@ -154,39 +156,16 @@ void heap_close(struct heap *h)
 {
     if (!h)
         return;
-    size_t n = h->layout.node_count, edges = h->edge_capacity, order = (size_t)h->nodes + 2;
-    column_free(h->kind, n, 1);
-    column_free(h->detachedness, n, 1);
-    column_free(h->trace, n, 4);
-    column_free(h->name, n, 4);
-    column_free(h->id, n, 4);
-    column_free(h->self, n, 4);
-    column_free(h->first_edge, n + 1, 4);
-    column_free(h->edge, edges, 4);
-    column_free(h->edge_name, edges, 4);
-    column_free(h->order, order, 4);
-    column_free(h->order_dominator, order, 4);
-    column_free(h->dominator, h->nodes, 4);
-    column_free(h->retained, h->nodes, 8);
-    column_free(h->distance, h->nodes, 4);
-    column_free(h->tree_node, h->nodes, 4);
-    column_free(h->tree_end, h->nodes, 4);
-    column_free(h->page_owned, BITS_WORDS(h->nodes), 8);
-    column_free(h->elements, BITS_WORDS(h->nodes), 8);
-    column_free(h->weak_pair_source, BITS_WORDS(h->nodes), 8);
-    column_free(h->in_first, (size_t)h->nodes + 1, 4);
-    column_free(h->in_edge, h->edges, 4);
-    column_free(h->by_id, h->nodes, 4);
     classing_free(h, &h->classing);
     shapes_free(&h->shapes);
     free(h->weak_pairs);
     free(h->places);
     list32_free(&h->renamed);
     list32_free(&h->scan.weak_names);
-    strings_free(&h->strings);
     layout_free(&h->layout);
     source_close(&h->source);
     pthread_mutex_destroy(&h->lazy);
+    pool_free(h->pool);
     free(h->damage);
     free(h);
 }

@@ -14,10 +14,15 @@
 #define TYPES_MAX   200                    /* node or edge types; V8 has 15 and 7 */
 #define HEADER_MAX  (4u << 20)             /* bytes of the "snapshot" object; V8's takes 2 KB */
 
-/* ---- memory: big columns on huge pages, small ones from malloc so that sanitizers watch them ----
- */
-void *column_new(size_t count, size_t width); /* zero-filled; NULL when memory is out */
-void column_free(void *column, size_t count, size_t width);
+/* ---- memory: columns that the phases hand on to each other, so that what one has touched the next
+ * need not touch anew ---- */
+struct pool;
+struct pool *pool_new(void);    /* NULL when memory is out */
+void pool_free(struct pool *p); /* with every column in it; takes NULL */
+void pool_trim(struct pool *p); /* gives back what is idle, and from now on what becomes idle */
+void *column_new(struct pool *p, size_t count, size_t width);   /* of zeros; NULL: no memory */
+void *column_dirty(struct pool *p, size_t count, size_t width); /* of anything */
+void column_free(struct pool *p, void *column);                 /* takes NULL */
 
 /* ---- bits: one a node ---- */
 static inline bool bit_get(const uint64_t *bits, uint32_t i)
@@ -100,7 +105,6 @@ struct strings {
     uint32_t count;
     uint32_t *start32; /* offset from base of the first byte of the text; count + 1 entries */
     uint64_t *start64; /* in place of start32 when the array has 4 GiB or more */
-    size_t capacity;   /* entries allocated */
 };
 
 /* A location row; sorted by node. */
@@ -164,6 +168,7 @@ struct classing {
 };
 
 struct heap {
+    struct pool *pool; /* of all columns */
     struct source source;
     struct layout layout;
     struct strings strings;
@@ -171,7 +176,6 @@ struct heap {
     uint32_t known[KNOWN_COUNT]; /* string numbers; HEAP_NONE if no string has the text */
     struct heap_columns columns; /* const views of the arrays below */
     uint32_t nodes, edges, root;
-    size_t edge_capacity; /* as allocated: a damaged file has fewer edges than its header says */
     uint8_t *kind, *detachedness;
     uint32_t *name, *id, *self, *first_edge, *edge, *edge_name, *trace;
     uint32_t *dominator;
@@ -240,7 +244,6 @@ int heap_walk_distances(const struct heap *h, const uint64_t *closed, int32_t *d
 /* ---- strings.c ---- */
 int strings_read(struct heap *h, const struct numbers *numbers, uint64_t from, uint64_t *ret_end,
     struct err *e) MUST_USE;
-void strings_free(struct strings *s);
 /* Raw bytes between the quotes. */
 const uint8_t *string_raw(const struct heap *h, uint32_t number, size_t *ret_length);
 int string_decode(const uint8_t *raw, size_t length, struct buf *out) MUST_USE;

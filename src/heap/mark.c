@@ -76,7 +76,7 @@ static int detach_by_name(struct heap *h, struct err *e)
         any = h->kind[i] == HEAP_NATIVE;
     if (!any)
         return 0;
-    h->detachedness = column_new(h->nodes, 1);
+    h->detachedness = column_new(h->pool, h->nodes, 1);
     if (!h->detachedness)
         return err_set(e, ERR_NOMEM, "%s: out of memory", h->source.name);
     for (uint32_t i = 0; i < h->nodes; i++) {
@@ -101,8 +101,8 @@ int heap_detach(struct heap *h, struct err *e)
         return 0;
     struct detaching d = {.heap = h};
     int r = ERR_NOMEM;
-    d.seen = column_new(BITS_WORDS(h->nodes), 8);
-    d.renamed_as = column_new(h->strings.count, 4);
+    d.seen = column_new(h->pool, BITS_WORDS(h->nodes), 8);
+    d.renamed_as = column_new(h->pool, h->strings.count, 4);
     if (d.seen && d.renamed_as) {
         r = 0;
         for (uint32_t i = 0; i < h->nodes && r == 0; i++)
@@ -115,8 +115,8 @@ int heap_detach(struct heap *h, struct err *e)
     }
     list32_free(&d.attached);
     list32_free(&d.detached);
-    column_free(d.seen, BITS_WORDS(h->nodes), 8);
-    column_free(d.renamed_as, h->strings.count, 4);
+    column_free(h->pool, d.seen);
+    column_free(h->pool, d.renamed_as);
     return r < 0 ? err_set(e, r, "%s: out of memory", h->source.name) : 0;
 }
 
@@ -244,7 +244,7 @@ static int mark_weak_names(struct marking *m)
     if (list->count == 0)
         return 0;
     qsort(list->at, list->count, sizeof *list->at, order32);
-    m->weak = column_new(BITS_WORDS(h->strings.count), 8);
+    m->weak = column_new(h->pool, BITS_WORDS(h->strings.count), 8);
     m->names = calloc(list->count, sizeof *m->names);
     if (!m->weak || !m->names)
         r = ERR_NOMEM;
@@ -305,7 +305,7 @@ static int mark_keep_pairs(struct marking *m)
     if (count == 0)
         return 0;
     h->weak_pairs = calloc(count, sizeof *h->weak_pairs);
-    h->weak_pair_source = column_new(BITS_WORDS(h->nodes), 8);
+    h->weak_pair_source = column_new(h->pool, BITS_WORDS(h->nodes), 8);
     if (!h->weak_pairs || !h->weak_pair_source)
         return ERR_NOMEM;
     for (int t = 0; t < 2; t++)
@@ -328,7 +328,7 @@ int heap_mark(struct heap *h, struct err *e)
         r = mark_keep_pairs(&m);
     for (uint32_t k = h->first_edge[h->root]; r == 0 && k < h->first_edge[h->root + 1]; k++)
         h->has_user_root |= heap_is_user_root(h, heap_edge_to(h->edge[k]));
-    column_free(m.weak, BITS_WORDS(h->strings.count), 8);
+    column_free(h->pool, m.weak);
     free(m.names);
     list32_free(&m.found[0]);
     list32_free(&m.found[1]);

@@ -6,51 +6,151 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* From this size on a column is mapped by itself: huge pages make random access over it cheap, and
- * what nobody touches takes no memory. Below it malloc does, which the sanitizers watch. */
+/* From this size on a column is mapped by itself: what nobody touches of it takes no memory. Below
+ * it malloc does, which the sanitizers watch. */
 #define MAPPED_FROM (UINT64_C(4) << 20)
-#define HUGE_PAGE   (UINT64_C(2) << 20)
+#define PAGE        4096
 
-static bool column_size(size_t count, size_t width, size_t *ret_bytes)
+/* What is alive or idle at once; the phases have about thirty columns. */
+#define BLOCKS_MAX 96
+
+struct block {
+    void *at;
+    size_t bytes;
+    bool used, mapped;
+};
+
+struct pool {
+    pthread_mutex_t lock;
+    struct block block[BLOCKS_MAX];
+    bool closed; /* opening is over: what is freed goes back to the system */
+};
+
+struct pool *pool_new(void)
 {
-    if (__builtin_mul_overflow(count, width, ret_bytes))
+    struct pool *p = calloc(1, sizeof *p);
+    if (p && pthread_mutex_init(&p->lock, NULL) != 0) {
+        free(p);
+        return NULL;
+    }
+    return p;
+}
+
+static void block_release(struct block *b)
+{
+    if (b->mapped)
+        munmap(b->at, b->bytes);
+    else
+        free(b->at);
+    *b = (struct block){0};
+}
+
+void pool_trim(struct pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->closed = true;
+    for (int i = 0; i < BLOCKS_MAX; i++)
+        if (p->block[i].at && !p->block[i].used)
+            block_release(&p->block[i]);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void pool_free(struct pool *p)
+{
+    if (!p)
+        return;
+    for (int i = 0; i < BLOCKS_MAX; i++)
+        if (p->block[i].at)
+            block_release(&p->block[i]);
+    pthread_mutex_destroy(&p->lock);
+    free(p);
+}
+
+static bool block_make(struct block *b, size_t bytes)
+{
+    *b = (struct block){.bytes = bytes, .mapped = bytes >= MAPPED_FROM};
+    if (!b->mapped) {
+        b->at = calloc(1, bytes);
+        return b->at != NULL;
+    }
+    void *at = mmap(
+        NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (at == MAP_FAILED)
         return false;
-    if (*ret_bytes >= MAPPED_FROM)
-        *ret_bytes = (*ret_bytes + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
-    else if (*ret_bytes == 0)
-        *ret_bytes = 1;
+    b->at = at;
     return true;
 }
 
-void *column_new(size_t count, size_t width)
+/* The smallest idle block that is large enough and not wastefully large. */
+static struct block *block_idle(struct pool *p, size_t bytes)
 {
-    size_t bytes;
-    if (!column_size(count, width, &bytes))
-        return NULL;
-    if (bytes < MAPPED_FROM)
-        return calloc(1, bytes);
-    /* One huge page more than needed, to give back what stands before an aligned start. */
-    char *at = mmap(NULL, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (at == MAP_FAILED)
-        return NULL;
-    size_t before = (HUGE_PAGE - ((uintptr_t)at & (HUGE_PAGE - 1))) & (HUGE_PAGE - 1);
-    if (before)
-        munmap(at, before);
-    munmap(at + before + bytes, HUGE_PAGE - before);
-    (void)madvise(at + before, bytes, MADV_HUGEPAGE); /* a wish; small pages work too */
-    return at + before;
+    struct block *best = NULL;
+    for (int i = 0; i < BLOCKS_MAX; i++) {
+        struct block *b = &p->block[i];
+        if (b->at && !b->used && b->mapped && b->bytes >= bytes &&
+            (!best || b->bytes < best->bytes))
+            best = b;
+    }
+    return best;
 }
 
-void column_free(void *column, size_t count, size_t width)
+static void *column_make(struct pool *p, size_t count, size_t width, bool zero)
 {
     size_t bytes;
-    if (!column || !column_size(count, width, &bytes))
+    if (__builtin_mul_overflow(count, width, &bytes) || bytes > SIZE_MAX - PAGE)
+        return NULL;
+    bytes = bytes >= MAPPED_FROM ? (bytes + PAGE - 1) & ~(size_t)(PAGE - 1) : bytes ? bytes : 1;
+    void *at = NULL;
+    pthread_mutex_lock(&p->lock);
+    struct block *b = bytes >= MAPPED_FROM ? block_idle(p, bytes) : NULL;
+    if (b) {
+        at = b->at;
+        b->used = true;
+        pthread_mutex_unlock(&p->lock);
+        if (zero)
+            memset(at, 0, bytes);
+        return at;
+    }
+    for (int i = 0; i < BLOCKS_MAX; i++) {
+        b = &p->block[i];
+        if (b->at)
+            continue;
+        if (block_make(b, bytes)) {
+            at = b->at;
+            b->used = true;
+        } else {
+            *b = (struct block){0};
+        }
+        break;
+    }
+    pthread_mutex_unlock(&p->lock);
+    return at;
+}
+
+void *column_new(struct pool *p, size_t count, size_t width)
+{
+    return column_make(p, count, width, true);
+}
+
+void *column_dirty(struct pool *p, size_t count, size_t width)
+{
+    return column_make(p, count, width, false);
+}
+
+void column_free(struct pool *p, void *column)
+{
+    if (!column)
         return;
-    if (bytes < MAPPED_FROM)
-        free(column);
-    else
-        munmap(column, bytes);
+    pthread_mutex_lock(&p->lock);
+    for (int i = 0; i < BLOCKS_MAX; i++)
+        if (p->block[i].at == column) {
+            if (p->closed || !p->block[i].mapped)
+                block_release(&p->block[i]);
+            else
+                p->block[i].used = false;
+            break;
+        }
+    pthread_mutex_unlock(&p->lock);
 }
 
 int list32_add(struct list32 *l, uint32_t value)

@@ -114,10 +114,10 @@ int heap_own(struct heap *h, struct err *e)
     struct owning o = {.heap = h};
     size_t words = BITS_WORDS(h->nodes);
     int r = ERR_NOMEM;
-    h->elements = column_new(words, 8);
-    h->elements_once = column_new(words, 8);
-    o.ownable = column_new(words, 8);
-    o.owner = h->has_user_root ? column_new(h->nodes, 4) : NULL;
+    h->elements = column_new(h->pool, words, 8);
+    h->elements_once = column_new(h->pool, words, 8);
+    o.ownable = column_new(h->pool, words, 8);
+    o.owner = h->has_user_root ? column_dirty(h->pool, h->nodes, 4) : NULL;
     if (!h->elements || !h->elements_once || !o.ownable || (h->has_user_root && !o.owner))
         goto out;
     mark_elements(h, h->elements);
@@ -137,9 +137,9 @@ int heap_own(struct heap *h, struct err *e)
     if (r == 0 && h->has_user_root)
         own_move_sizes(&o);
 out:
-    column_free(o.ownable, words, 8);
-    column_free(o.owner, h->nodes, 4);
-    column_free(h->elements_once, words, 8);
+    column_free(h->pool, o.ownable);
+    column_free(h->pool, o.owner);
+    column_free(h->pool, h->elements_once);
     h->elements_once = NULL;
     list32_free(&o.work);
     return r < 0 ? err_set(e, r, "%s: out of memory", h->source.name) : 0;

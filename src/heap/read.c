@@ -278,16 +278,15 @@ static int columns_reserve(struct heap *h, struct err *e)
 {
     const struct layout *l = &h->layout;
     size_t n = l->node_count;
-    h->kind = column_new(n, 1);
-    h->detachedness = l->detachedness >= 0 ? column_new(n, 1) : NULL;
-    h->trace = l->trace >= 0 && h->options.traces ? column_new(n, 4) : NULL;
-    h->name = column_new(n, 4);
-    h->id = column_new(n, 4);
-    h->self = column_new(n, 4);
-    h->first_edge = column_new(n + 1, 4);
-    h->edge_capacity = l->edge_count;
-    h->edge = column_new(l->edge_count, 4);
-    h->edge_name = column_new(l->edge_count, 4);
+    h->kind = column_new(h->pool, n, 1);
+    h->detachedness = l->detachedness >= 0 ? column_new(h->pool, n, 1) : NULL;
+    h->trace = l->trace >= 0 && h->options.traces ? column_new(h->pool, n, 4) : NULL;
+    h->name = column_new(h->pool, n, 4);
+    h->id = column_new(h->pool, n, 4);
+    h->self = column_new(h->pool, n, 4);
+    h->first_edge = column_new(h->pool, n + 1, 4);
+    h->edge = column_new(h->pool, l->edge_count, 4);
+    h->edge_name = column_new(h->pool, l->edge_count, 4);
     if (!h->kind || !h->name || !h->id || !h->self || !h->first_edge || !h->edge || !h->edge_name ||
         (l->detachedness >= 0 && !h->detachedness) ||
         (l->trace >= 0 && h->options.traces && !h->trace))

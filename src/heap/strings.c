@@ -233,12 +233,12 @@ static int strings_reserve(struct string_scan *s, uint64_t *ret_quotes, struct e
         return source_bad(&h->source, s->from, e, "more strings than %u", STRINGS_MAX);
     struct strings *t = &h->strings;
     t->base = s->from;
-    t->capacity = (size_t)(quotes / 2) + 2;
+    size_t capacity = (size_t)(quotes / 2) + 2;
     bool wide = h->source.size - s->from >= UINT32_MAX;
     if (wide)
-        t->start64 = column_new(t->capacity, 8);
+        t->start64 = column_new(h->pool, capacity, 8);
     else
-        t->start32 = column_new(t->capacity, 4);
+        t->start32 = column_new(h->pool, capacity, 4);
     if (!t->start32 && !t->start64)
         return err_set(e, ERR_NOMEM, "%s: no memory for its strings", h->source.name);
     *ret_quotes = quotes;
@@ -300,13 +300,6 @@ int strings_read(
     free(s.quotes);
     free(s.before);
     return r;
-}
-
-void strings_free(struct strings *s)
-{
-    column_free(s->start32, s->capacity, 4);
-    column_free(s->start64, s->capacity, 8);
-    *s = (struct strings){0};
 }
 
 /* ---- texts ---- */
