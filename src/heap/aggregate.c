@@ -98,8 +98,7 @@ out:
 
 static int class_order(const void *a, const void *b)
 {
-    const struct heap_class *x = *(const struct heap_class *const *)a;
-    const struct heap_class *y = *(const struct heap_class *const *)b;
+    const struct heap_class *x = a, *y = b;
     if ((x->count == 0) != (y->count == 0))
         return x->count == 0 ? 1 : -1;
     if (x->retained_size != y->retained_size)
@@ -107,42 +106,39 @@ static int class_order(const void *a, const void *b)
     int order = heap_text_compare(x->name, x->name_length, y->name, y->name_length);
     if (order == 0)
         order = strcmp(x->key, y->key);
-    return order ? order : (x > y) - (x < y);
+    return order ? order : (x->number > y->number) - (x->number < y->number);
 }
 
+void classes_order(struct classing *c)
+{
+    qsort(c->classes, c->count, sizeof *c->classes, class_order);
+    c->live = 0;
+    while (c->live < c->count && c->classes[c->live].count)
+        c->live++;
+}
+
+/* Brings the classes into order and numbers them anew. */
 static int classes_sort(const struct heap *h, struct classing *c)
 {
-    const struct heap_class **order = calloc((size_t)c->count + 1, sizeof *order);
-    struct heap_class *sorted = calloc((size_t)c->count + 1, sizeof *sorted);
     uint32_t *place = calloc((size_t)c->count + 1, sizeof *place);
-    int r = ERR_NOMEM;
-    if (!order || !sorted || !place)
-        goto out;
+    if (!place)
+        return ERR_NOMEM;
     for (uint32_t i = 0; i < c->count; i++)
-        order[i] = &c->classes[i];
-    qsort(order, c->count, sizeof *order, class_order);
-    c->live = 0;
+        c->classes[i].number = i;
+    classes_order(c);
     for (uint32_t i = 0; i < c->count; i++) {
-        sorted[i] = *order[i];
-        place[order[i] - c->classes] = i;
-        c->live += sorted[i].count > 0;
+        place[c->classes[i].number] = i;
+        c->classes[i].number = i;
     }
     for (uint32_t i = 0; i < h->nodes; i++)
         c->of[i] = place[c->of[i]];
-    free(c->classes);
-    c->classes = sorted;
-    sorted = NULL;
-    r = 0;
-out:
-    free(order);
-    free(sorted);
     free(place);
-    return r;
+    return 0;
 }
 
 /* An instance's retained size counts unless an instance of the same class holds it. In the tree's
  * order that is: unless the range of the last one that counted still lasts. */
-static int classes_sum(const struct heap *h, struct classing *c, const uint64_t *only)
+int classes_sum(const struct heap *h, struct classing *c, const uint64_t *only)
 {
     uint32_t *covered = calloc((size_t)c->count + 1, sizeof *covered);
     if (!covered)
@@ -177,14 +173,6 @@ static int classes_sum(const struct heap *h, struct classing *c, const uint64_t 
     }
     free(covered);
     return 0;
-}
-
-int aggregate_with(const struct heap *h, struct classing *c, const uint64_t *only, struct err *e)
-{
-    int r = classes_sum(h, c, only);
-    if (r == 0)
-        r = classes_sort(h, c);
-    return r < 0 ? err_set(e, r, "%s: out of memory for its classes", h->source.name) : 0;
 }
 
 /* ---- statistics ---- */
@@ -241,10 +229,12 @@ static int aggregate_end(void *arg, int thread, struct err *e)
     struct heap *h = arg;
     int r = 0;
     if (thread == 0)
-        r = aggregate_with(h, &h->classing, NULL, e);
+        r = classes_sum(h, &h->classing, NULL);
+    if (thread == 0 && r == 0)
+        r = classes_sort(h, &h->classing);
     if (thread == 1 || h->threads < 2)
         statistics_fill(h);
-    return r;
+    return r < 0 ? err_set(e, r, "%s: out of memory for its classes", h->source.name) : 0;
 }
 
 int heap_aggregate(struct heap *h, struct err *e)

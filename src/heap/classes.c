@@ -298,7 +298,6 @@ void classing_free(const struct heap *h, struct classing *c)
     for (uint32_t i = 0; c->classes && i < c->count; i++)
         free((char *)(uintptr_t)c->classes[i].key);
     free(c->classes);
-    free(c->instances);
     column_free(h->pool, c->of);
     *c = (struct classing){0};
 }

@@ -99,6 +99,7 @@ struct heap_class {
     const char *key;  /* "scriptId,line,column,Name" or ",Name": the same in another snapshot */
     const char *name; /* UTF-8 as described above */
     size_t name_length;
+    uint32_t number;  /* its place in heap_classes, what class_of holds */
     uint32_t count;   /* nodes with a size; the rest is about these only */
     int32_t distance; /* the least */
     uint64_t self_size;
@@ -197,5 +198,103 @@ struct heap_location {
     uint32_t script_id, line, column;
 };
 bool heap_find_location(const struct heap *h, uint32_t node, struct heap_location *ret_location);
+
+/* The class's name within a key. */
+const char *heap_key_name(const char *key);
+
+/* ---- who holds a node ---- */
+
+/* One edge into a node. */
+struct heap_retainer {
+    uint32_t edge, node; /* node: its source */
+};
+
+/* What holds the node, in the order of DevTools' Retainers pane: nearest to the roots first, then by
+ * name. Weak edges and the root's are left out. At the most `limit`; free(*ret_list). The first call
+ * of any function of this part builds an index, 4 bytes an edge. */
+int heap_retainers(struct heap *h, uint32_t node, size_t limit, struct heap_retainer **ret_list,
+    size_t *ret_count, size_t *ret_total, struct err *e) MUST_USE;
+
+#define HEAP_PATH_MAX 1000 /* steps; longer ways, such as along a linked list, are cut */
+
+/* The shortest way from the roots to the node, as the pane opens it: each node's first retainer.
+ * Step 0 is the edge out of the node nearest to the roots; the last one leads to `node`. *ret_cut:
+ * the way is longer, and its beginning is missing. free(*ret_steps). */
+int heap_path(struct heap *h, uint32_t node, struct heap_retainer **ret_steps, size_t *ret_count,
+    bool *ret_cut, struct err *e) MUST_USE;
+/* "(global).sessions: Map → table → [3] → Session": appends the path's text. */
+int heap_add_path(const struct heap *h, const struct heap_retainer *steps, size_t count,
+    bool cut, uint32_t node, struct buf *out) MUST_USE;
+
+/* Paths of many nodes that read the same once array indexes are left out. */
+struct heap_path_group {
+    char *text;        /* as heap_add_path with [] for every index; owned by the list */
+    uint32_t count;    /* nodes */
+    uint32_t example;  /* one of them */
+    uint64_t self_size;
+};
+/* Groups the shortest paths of the nodes, the largest group first. At the most HEAP_PATHS_MAX nodes
+ * are followed, spread evenly; *ret_followed says how many. heap_path_groups_free. */
+#define HEAP_PATHS_MAX 20000
+int heap_group_paths(struct heap *h, const uint32_t *nodes, size_t count,
+    struct heap_path_group **ret_groups, size_t *ret_count, size_t *ret_followed,
+    struct err *e) MUST_USE;
+void heap_path_groups_free(struct heap_path_group *groups, size_t count);
+
+/* ---- the dominator tree ---- */
+
+/* What the node dominates directly, by retained size descending; free(*ret_nodes). */
+int heap_dominated(const struct heap *h, uint32_t node, uint32_t **ret_nodes, size_t *ret_count,
+    struct err *e) MUST_USE;
+
+/* ---- parts of a snapshot ---- */
+
+enum heap_filter {
+    HEAP_FILTER_CONTEXTS,   /* only reachable through function contexts */
+    HEAP_FILTER_DETACHED,   /* only through detached DOM nodes */
+    HEAP_FILTER_HANDLERS,   /* only through DOM event handlers */
+    HEAP_FILTER_CONSOLE,    /* only through the console */
+    HEAP_FILTER_DUPLICATES, /* strings of which there are several */
+};
+/* The nodes that pass, as bits (node i: ret[i / 64] >> i % 64); free it. */
+int heap_filter_nodes(
+    struct heap *h, enum heap_filter filter, uint64_t **ret_bits, struct err *e) MUST_USE;
+/* Nodes with min < id <= max: what was allocated between two snapshots, given their
+ * heap_max_object_id. */
+int heap_filter_ids(
+    const struct heap *h, uint32_t min, uint32_t max, uint64_t **ret_bits, struct err *e) MUST_USE;
+
+/* Classes over a part of the nodes (NULL: all), in the order of heap_classes. Names and keys are
+ * borrowed from the heap. free(*ret_classes). */
+int heap_classes_of(const struct heap *h, const uint64_t *bits, struct heap_class **ret_classes,
+    uint32_t *ret_count, struct err *e) MUST_USE;
+/* Nodes with a size of the class (number in heap_classes), in file order; free(*ret_nodes). */
+int heap_instances(const struct heap *h, uint32_t class, uint32_t **ret_nodes, size_t *ret_count,
+    struct err *e) MUST_USE;
+
+struct heap_duplicate {
+    uint32_t example; /* a node with the text */
+    uint32_t count;
+    uint64_t self_size, retained_size;
+    uint64_t wasted; /* self_size without one copy: the average of the others */
+};
+/* Strings that stand in memory more than once, by retained size descending; free(*ret_list). */
+int heap_duplicates(const struct heap *h, struct heap_duplicate **ret_list, size_t *ret_count,
+    struct err *e) MUST_USE;
+
+/* ---- two snapshots ---- */
+
+struct heap_diff_class {
+    char *key;        /* owned by the list; name points into it */
+    const char *name;
+    uint32_t added_count, removed_count;
+    uint64_t added_size, removed_size;
+    int64_t count_delta, size_delta;
+    uint32_t *added; /* nodes of the new snapshot, by id; owned by the list */
+};
+/* DevTools' Comparison view: by class key, objects compared by id. Largest size delta first. */
+int heap_diff(const struct heap *base, const struct heap *now, struct heap_diff_class **ret_list,
+    size_t *ret_count, struct err *e) MUST_USE;
+void heap_diff_free(struct heap_diff_class *list, size_t count);
 
 #endif

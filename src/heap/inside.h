@@ -215,9 +215,6 @@ struct heap {
     struct heap_options options;
     pthread_mutex_t lazy;         /* guards what is made on the first question */
     uint32_t *in_first, *in_edge; /* retainers: made on the first question */
-    uint32_t *by_id;              /* ordinals sorted by id, if the file's order is another */
-    uint64_t *queriable;
-    bool lazy_ready;
 };
 
 /* ---- phases, in this order ---- */
@@ -234,10 +231,9 @@ int heap_aggregate(struct heap *h, struct err *e) MUST_USE;         /* R7's size
 int classify_with(const struct heap *h, const struct shapes *given, struct shapes *made,
     struct classing *out, struct err *e) MUST_USE;
 void classing_free(const struct heap *h, struct classing *c);
-/* R9 over the nodes in `only` (bits; NULL: all): fills the classes and sorts them, the empty last.
- */
-int aggregate_with(
-    const struct heap *h, struct classing *c, const uint64_t *only, struct err *e) MUST_USE;
+/* R9 over the nodes in `only` (bits; NULL: all); then the order of the classes, the empty last. */
+int classes_sum(const struct heap *h, struct classing *c, const uint64_t *only) MUST_USE;
+void classes_order(struct classing *c); /* without changing c->of */
 int heap_walk_distances(const struct heap *h, const uint64_t *closed, int32_t *distance,
     struct err *e) MUST_USE; /* R6 without entering the nodes in closed (may be NULL) */
 
@@ -257,6 +253,9 @@ bool weak_pair_parse(const char *text, size_t length, size_t *ret_part, uint32_t
 typedef int (*work)(void *arg, int thread, struct err *e);
 /* Runs fn once on each of `threads` threads (the caller's is thread 0); the first failure wins. */
 int parallel_run(int threads, work fn, void *arg, struct err *e) MUST_USE;
+
+void heap_sort_ids(const struct heap *h, uint32_t *ordinals, size_t count); /* nodes by id */
+int heap_build_retainers(struct heap *h, struct err *e) MUST_USE; /* in_first, in_edge; once */
 
 static inline bool edge_has_text(enum heap_edge_kind kind)
 {
