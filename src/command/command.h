@@ -39,12 +39,18 @@ const char *command_nearest(const char *word);
 extern const struct command command_targets;
 extern const struct command command_run;
 extern const struct command command_snapshot;
-extern const struct command command_summary;
 extern const struct command command_config;
 extern const struct command command_completion;
 extern const struct command command_help;
 extern const struct command command_version;
 extern const struct command command_verify;
+extern const struct command command_summary;
+extern const struct command command_diff;
+extern const struct command command_retainers;
+extern const struct command command_dominators;
+extern const struct command command_statistics;
+extern const struct command command_strings;
+extern const struct command command_find_objects;
 
 /* Prints a command's help, or the list of commands for NULL, to stdout. */
 void help_print(const struct command *command);

@@ -2,6 +2,7 @@
 #include "command/reading.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "command/sink.h"
 #include "show/progress.h"
 
@@ -34,7 +35,8 @@ int reading_open(const struct invocation *in, const char *path, struct heap **re
 {
     struct show_out errors;
     struct reading r = {.began_us = clock_monotonic_us()};
-    struct heap_options options = {.progress = on_progress, .arg = &r};
+    struct heap_options options = {
+        .progress = on_progress, .arg = &r, .partial = settings_flag(in->settings, SET_PARTIAL)};
     int rc = sink_open_errors(in->settings, &errors, e);
     if (rc)
         return rc;
@@ -42,5 +44,7 @@ int reading_open(const struct invocation *in, const char *path, struct heap **re
         r.progress = show_progress_new(&errors);
     rc = heap_open(path, &options, ret, e);
     show_progress_free(r.progress);
+    if (rc == 0 && heap_damage(*ret))
+        log_warn("%s: %s; what follows is only what could be read", path, heap_damage(*ret));
     return rc;
 }

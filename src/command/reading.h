@@ -5,8 +5,8 @@
 #include "command/command.h"
 #include "heap/heap.h"
 
-/* heap_open with a progress line (after a second, on a terminal, without --quiet). The caller
- * closes the heap. */
+/* heap_open with a progress line (after a second, on a terminal, without --quiet); with --partial
+ * the log says what a damaged file lost. The caller closes the heap. */
 int reading_open(
     const struct invocation *in, const char *path, struct heap **ret, struct err *e) MUST_USE;
 

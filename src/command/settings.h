@@ -48,6 +48,19 @@ enum setting_id {
     SET_SINCE,
     SET_OLDER,
     SET_TOP,
+    /* snapshot files */
+    SET_PARTIAL,
+    SET_CLASS,
+    SET_NAME,
+    SET_KIND,
+    SET_MIN_SIZE,
+    SET_ONLY,
+    SET_AFTER,
+    SET_BEFORE,
+    SET_OBJECTS,
+    SET_DEPTH,
+    SET_SHARE,
+    SET_LONGEST,
     SET_COUNT /* number of ids, not a setting */
 };
 

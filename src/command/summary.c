@@ -1,164 +1,238 @@
-/* summary: the classes of a snapshot, as in the Summary view of DevTools. */
-#include "command/command.h"
+/* summary FILE: the classes of a snapshot, as in DevTools' Summary view. */
+#include "command/heapfile.h"
 
-#include "base/text.h"
-#include "command/reading.h"
-#include "command/sink.h"
-#include "heap/heap.h"
-#include "show/json.h"
-#include "show/table.h"
-
+#include <stdlib.h>
 #include <string.h>
 
-static const struct show_column people_columns[] = {
-    {"CLASS", "class", SHOW_NAME, 0},
-    {"COUNT", "count", SHOW_COUNT, 0},
-    {"DISTANCE", "distance", SHOW_COUNT, 0},
-    {"SHALLOW", "self_size", SHOW_SIZE, 0},
-    {"", "self_share", SHOW_SHARE, 0},
-    {"RETAINED", "retained_size", SHOW_SIZE, 0},
-    {"", "retained_share", SHOW_SHARE, 0},
+#include "base/text.h"
+#include "show/json.h"
+
+#define ROWS 30 /* of the table on a terminal; --top changes it */
+
+/* What part of the snapshot is asked for. */
+struct wanted {
+    uint64_t *bits; /* NULL: all */
+    regex_t class;
+    bool by_class;
+    int64_t min_size;
 };
 
-static const struct show_column data_columns[] = {
-    {"key", "key", SHOW_WORD, 0},
-    {"class", "class", SHOW_NAME, 0},
-    {"count", "count", SHOW_COUNT, 0},
-    {"self_size", "self_size", SHOW_COUNT, 0},
-    {"retained_size", "retained_size", SHOW_COUNT, 0},
-    {"distance", "distance", SHOW_COUNT, 0},
+static const char *const only_words[] = {
+    [HEAP_FILTER_CONTEXTS] = "contexts",
+    [HEAP_FILTER_DETACHED] = "detached-dom",
+    [HEAP_FILTER_HANDLERS] = "event-handlers",
+    [HEAP_FILTER_CONSOLE] = "console",
+    [HEAP_FILTER_DUPLICATES] = "duplicates",
 };
 
-/* DevTools shows "-" for what only the roots themselves or nothing leads to. */
-static void add_distance(struct show_table *t, int32_t distance)
+static void keep_only(uint64_t **to, uint64_t *more, uint32_t nodes)
 {
-    if (distance < 0 || distance >= HEAP_DISTANCE_SYSTEM)
-        show_add_none(t);
-    else
-        show_add_integer(t, distance);
-}
-
-static void add_for_people(struct show_table *t, const struct heap_class *c, double total)
-{
-    show_add_text(t, c->name, c->name_length);
-    show_add_integer(t, c->count);
-    add_distance(t, c->distance);
-    show_add_integer(t, (int64_t)c->self_size);
-    show_add_number(t, total > 0 ? (double)c->self_size / total : 0);
-    show_add_integer(t, (int64_t)c->retained_size);
-    show_add_number(t, total > 0 ? (double)c->retained_size / total : 0);
-}
-
-static void add_as_data(struct show_table *t, const struct heap_class *c)
-{
-    show_add_word(t, c->key);
-    show_add_text(t, c->name, c->name_length);
-    show_add_integer(t, c->count);
-    show_add_integer(t, (int64_t)c->self_size);
-    show_add_integer(t, (int64_t)c->retained_size);
-    show_add_integer(t, c->distance);
-}
-
-static struct show_table *make_table(const struct heap *h, const struct show_out *out, int64_t top)
-{
-    const struct heap_class *classes;
-    uint32_t count = heap_classes(h, &classes);
-    bool people = out->format == SHOW_TEXT;
-    struct show_table *t =
-        people ? show_table_new(people_columns, 7) : show_table_new(data_columns, 6);
-    for (uint32_t i = 0; i < count && (top == 0 || i < top); i++) {
-        if (people)
-            add_for_people(t, &classes[i], (double)heap_total_size(h));
-        else
-            add_as_data(t, &classes[i]);
+    if (!*to) {
+        *to = more;
+        return;
     }
-    return t;
+    for (size_t i = 0; i <= nodes / 64; i++)
+        (*to)[i] &= more[i];
+    free(more);
 }
 
-static void add_statistics(cJSON *to, const struct heap *h, int *rc)
+static int wanted_filter(
+    const struct invocation *in, struct heap *h, struct wanted *w, struct err *e)
 {
-    const struct heap_statistics *s = heap_statistics(h);
-    cJSON *o = show_json_object(to, "statistics", rc);
-    show_json_integer(o, "total", (int64_t)s->total, rc);
-    show_json_integer(o, "native_total", (int64_t)s->native_total, rc);
-    show_json_integer(o, "typed_arrays", (int64_t)s->typed_arrays, rc);
-    show_json_integer(o, "v8_total", (int64_t)s->v8_total, rc);
-    show_json_integer(o, "code", (int64_t)s->code, rc);
-    show_json_integer(o, "js_arrays", (int64_t)s->js_arrays, rc);
-    show_json_integer(o, "strings", (int64_t)s->strings, rc);
-    show_json_integer(o, "system", (int64_t)s->system, rc);
+    const char *only = settings_text(in->settings, SET_ONLY);
+    size_t i = 0, count = sizeof only_words / sizeof *only_words;
+    uint64_t *bits;
+    if (!only)
+        return 0;
+    while (i < count && strcmp(only, only_words[i]) != 0)
+        i++;
+    if (i == count)
+        return err_set(e, ERR_USAGE,
+            "--only %s: is none of contexts, detached-dom, event-handlers, console, duplicates",
+            only);
+    int r = heap_filter_nodes(h, (enum heap_filter)i, &bits, e);
+    if (r == 0)
+        keep_only(&w->bits, bits, heap_columns(h)->node_count);
+    return r;
 }
 
-static int print_json(const struct show_out *out, const char *path, const struct heap *h,
-    const struct show_table *t, struct err *e)
+/* The id up to which the snapshot in the setting's file had given ids. */
+static int border_of(const struct invocation *in, enum setting_id id, uint32_t otherwise,
+    uint32_t *ret, struct err *e)
 {
-    cJSON *rows = NULL;
-    int rc = show_table_json(t, &rows, e);
-    if (rc)
-        return rc;
+    const char *path = settings_text(in->settings, id);
+    *ret = otherwise;
+    if (!path)
+        return 0;
+    struct heap *other = NULL;
+    int r = reading_open(in, path, &other, e);
+    if (r == 0)
+        *ret = heap_max_object_id(other);
+    heap_close(other);
+    return r;
+}
+
+static int wanted_ids(const struct invocation *in, struct heap *h, struct wanted *w, struct err *e)
+{
+    uint32_t min, max;
+    uint64_t *bits;
+    int r = border_of(in, SET_AFTER, 0, &min, e);
+    if (r == 0)
+        r = border_of(in, SET_BEFORE, UINT32_MAX, &max, e);
+    if (r < 0 || (min == 0 && max == UINT32_MAX))
+        return r;
+    r = heap_filter_ids(h, min, max, &bits, e);
+    if (r == 0)
+        keep_only(&w->bits, bits, heap_columns(h)->node_count);
+    return r;
+}
+
+static int wanted_kind(const struct invocation *in, struct heap *h, struct wanted *w, struct err *e)
+{
+    const char *kind = settings_text(in->settings, SET_KIND);
     const struct heap_columns *c = heap_columns(h);
+    if (!kind)
+        return 0;
+    uint64_t *bits = calloc(c->node_count / 64 + 1, sizeof *bits);
+    if (!bits)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    bool match[256];
+    for (int k = 0; k < 256; k++)
+        match[k] = strcmp(heap_kind_name(h, (uint8_t)k), kind) == 0;
+    for (uint32_t i = 0; i < c->node_count; i++)
+        bits[i / 64] |= (uint64_t)match[c->kind[i]] << i % 64;
+    keep_only(&w->bits, bits, c->node_count);
+    return 0;
+}
+
+static bool is_wanted(const struct wanted *w, const struct heap_class *k)
+{
+    return (int64_t)k->retained_size >= w->min_size &&
+           (!w->by_class || regexec(&w->class, k->name, 0, NULL, 0) == 0);
+}
+
+static int print_json(const struct show_out *o, const char *path, const struct heap *h,
+    const struct heap_class *list, uint32_t count, const struct wanted *w, size_t top,
+    struct err *e)
+{
+    int rc = 0;
     cJSON *root = show_json_object(NULL, NULL, &rc);
     show_json_word(root, "schema", "heaptap.summary/1", &rc);
     show_json_word(root, "file", path, &rc);
-    show_json_integer(root, "nodes", c->node_count, &rc);
-    show_json_integer(root, "edges", c->edge_count, &rc);
+    show_json_integer(root, "nodes", heap_columns(h)->node_count, &rc);
+    show_json_integer(root, "edges", heap_columns(h)->edge_count, &rc);
     show_json_integer(root, "total_size", (int64_t)heap_total_size(h), &rc);
-    add_statistics(root, h, &rc);
-    show_json_add(root, "classes", rows, &rc);
-    return show_json(out, root, rc, e);
+    if (heap_damage(h))
+        show_json_word(root, "damage", heap_damage(h), &rc);
+    heapfile_json_statistics(root, h, &rc);
+    cJSON *classes = show_json_array(root, "classes", &rc);
+    for (uint32_t i = 0; i < count && top > 0; i++) {
+        if (!is_wanted(w, &list[i]))
+            continue;
+        top--;
+        cJSON *k = show_json_object(classes, NULL, &rc);
+        show_json_text(k, "key", list[i].key, strlen(list[i].key), &rc);
+        show_json_text(k, "class", list[i].name, list[i].name_length, &rc);
+        show_json_integer(k, "count", list[i].count, &rc);
+        show_json_integer(k, "self_size", (int64_t)list[i].self_size, &rc);
+        show_json_integer(k, "retained_size", (int64_t)list[i].retained_size, &rc);
+        show_json_integer(k, "distance", list[i].distance, &rc);
+    }
+    return show_json(o, root, rc, e);
 }
 
-static int print_text(
-    const struct show_out *out, const struct heap *h, const struct show_table *t, struct err *e)
+static int print_table(const struct show_out *o, const struct heap *h,
+    const struct heap_class *list, uint32_t count, const struct wanted *w, size_t top,
+    struct err *e)
 {
-    char nodes[TEXT_SHORT], edges[TEXT_SHORT], size[TEXT_SHORT], classes[TEXT_SHORT];
-    const struct heap_class *all;
-    const struct heap_columns *c = heap_columns(h);
-    if (out->format == SHOW_TEXT)
-        fprintf(out->file, "%s in %s nodes, %s edges, %s classes\n",
-            text_size(size, (double)heap_total_size(h)), text_count(nodes, c->node_count),
-            text_count(edges, c->edge_count), text_count(classes, heap_classes(h, &all)));
-    return show_table(out, t, e);
+    static const struct show_column columns[] = {{"CLASS", "class", SHOW_NAME, 0},
+        {"COUNT", "count", SHOW_COUNT, 0}, {"DISTANCE", "distance", SHOW_COUNT, 0},
+        {"SHALLOW", "self_size", SHOW_SIZE, 0}, {"", "self_share", SHOW_SHARE, 0},
+        {"RETAINED", "retained_size", SHOW_SIZE, 0}, {"", "retained_share", SHOW_SHARE, 0}};
+    double total = (double)heap_total_size(h);
+    uint32_t hidden = 0;
+    if (o->format == SHOW_TEXT) {
+        char a[TEXT_SHORT], b[TEXT_SHORT], c[TEXT_SHORT];
+        fprintf(o->file, "%s nodes, %s edges, %s\n\n", text_count(a, heap_columns(h)->node_count),
+            text_count(b, heap_columns(h)->edge_count), text_size(c, total));
+    }
+    struct show_table *t = show_table_new(columns, sizeof columns / sizeof *columns);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct heap_class *k = &list[i];
+        if (!is_wanted(w, k))
+            continue;
+        if (show_table_rows(t) >= top) {
+            hidden++;
+            continue;
+        }
+        show_add_text(t, k->name, k->name_length);
+        show_add_integer(t, k->count);
+        if (k->distance < 0 || k->distance >= HEAP_DISTANCE_SYSTEM)
+            show_add_none(t);
+        else
+            show_add_integer(t, k->distance);
+        show_add_integer(t, (int64_t)k->self_size);
+        show_add_number(t, total > 0 ? (double)k->self_size / total : 0);
+        show_add_integer(t, (int64_t)k->retained_size);
+        show_add_number(t, total > 0 ? (double)k->retained_size / total : 0);
+    }
+    int r = show_table(o, t, e);
+    show_table_free(t);
+    if (r == 0 && hidden && o->format == SHOW_TEXT)
+        fprintf(o->file, "… and %u more; --top N shows them\n", hidden);
+    return r;
 }
-
-#define TOP_ON_A_TERMINAL 30
 
 static int run(const struct invocation *in, struct err *e)
 {
-    struct show_out out;
     struct heap *h = NULL;
-    struct show_table *t = NULL;
-    int rc = sink_open(in->settings, &out, e);
-    if (rc == 0)
-        rc = reading_open(in, in->words[0], &h, e);
-    if (rc)
+    struct wanted w = {.min_size = settings_number(in->settings, SET_MIN_SIZE)};
+    struct heap_class *part = NULL;
+    const struct heap_class *list;
+    struct show_out out;
+    int r = sink_open(in->settings, &out, e);
+    if (r == 0)
+        r = heapfile_pattern(in, SET_CLASS, &w.class, &w.by_class, e);
+    if (r < 0)
+        return r;
+    if ((r = reading_open(in, in->words[0], &h, e)) < 0 || (r = wanted_ids(in, h, &w, e)) < 0 ||
+        (r = wanted_filter(in, h, &w, e)) < 0 || (r = wanted_kind(in, h, &w, e)) < 0)
         goto out;
-    int64_t top = settings_number(in->settings, SET_TOP);
-    if (top == 0 && out.tty && out.format == SHOW_TEXT)
-        top = TOP_ON_A_TERMINAL;
-    t = make_table(h, &out, top);
-    rc = out.format == SHOW_JSON ? print_json(&out, in->words[0], h, t, e)
-                                 : print_text(&out, h, t, e);
-    if (rc == 0)
-        rc = show_out_finish(&out, e);
+    uint32_t count = heap_classes(h, &list);
+    if (w.bits) {
+        if ((r = heap_classes_of(h, w.bits, &part, &count, e)) < 0)
+            goto out;
+        list = part;
+    }
+    size_t top = heapfile_top(in, &out, ROWS);
+    r = out.format == SHOW_JSON ? print_json(&out, in->words[0], h, list, count, &w, top, e)
+                                : print_table(&out, h, list, count, &w, top, e);
+    if (r == 0)
+        r = show_out_finish(&out, e);
 out:
-    show_table_free(t);
+    if (w.by_class)
+        regfree(&w.class);
+    free(w.bits);
+    free(part);
     heap_close(h);
-    return rc;
+    return r;
 }
 
-static const enum setting_id accepted[] = {SET_TOP, SET_CSV, SET_END};
+static const enum setting_id accepted[] = {SET_TOP, SET_CSV, SET_CLASS, SET_KIND, SET_MIN_SIZE,
+    SET_ONLY, SET_AFTER, SET_BEFORE, SET_PARTIAL, SET_END};
 
 const struct command command_summary = {
     .name = "summary",
     .arguments = "FILE",
-    .summary = "the classes of a snapshot: count, shallow and retained size",
-    .examples = "  heaptap summary heap.heapsnapshot\n"
-                "  heaptap summary heap.heapsnapshot.zst --top 10\n"
-                "  heaptap summary --json heap.heapsnapshot | jq '.classes[0]'\n",
+    .summary = "classes of a snapshot by retained size",
+    .examples = "  heaptap summary server.heapsnapshot\n"
+                "  heaptap summary --class '^Session' --json server.heapsnapshot.zst\n"
+                "  heaptap summary --after a.heapsnapshot --before b.heapsnapshot c.heapsnapshot\n",
     .details =
-        "FILE may be compressed (.zst, .gz), or - for standard input. On a terminal the first\n"
-        "30 classes are shown; --top changes that.\n",
+        "The numbers of Chrome DevTools' Summary view. FILE may be .zst or .gz; - reads stdin.\n"
+        "--after A leaves only what was allocated after snapshot A was taken, --before B only "
+        "what\n"
+        "was there when B was taken. Shares are of the total size.\n",
     .settings = accepted,
     .words_min = 1,
     .words_max = 1,

@@ -67,8 +67,9 @@ static int join_keys(struct joined *j, struct list32 *pairs, const struct classi
 }
 
 /* The nodes of a key on one side, by id. *ret_nodes is owned. */
-static int nodes_of_key(const struct sorted *s, const struct list32 *pairs, const uint32_t *first_of,
-    uint32_t key, const uint32_t *next_of, uint32_t **ret_nodes, size_t *ret_count)
+static int nodes_of_key(const struct sorted *s, const struct list32 *pairs,
+    const uint32_t *first_of, uint32_t key, const uint32_t *next_of, uint32_t **ret_nodes,
+    size_t *ret_count)
 {
     struct list32 list = {0};
     int r = 0;
@@ -90,8 +91,8 @@ static int nodes_of_key(const struct sorted *s, const struct list32 *pairs, cons
     return 0;
 }
 
-static int diff_key(const struct heap *base, const uint32_t *old, size_t olds, const struct heap *now,
-    const uint32_t *new, size_t news, struct heap_diff_class *d)
+static int diff_key(const struct heap *base, const uint32_t *old, size_t olds,
+    const struct heap *now, const uint32_t *new, size_t news, struct heap_diff_class *d)
 {
     size_t i = 0, k = 0;
     d->added = calloc(news + 1, sizeof *d->added);
@@ -126,7 +127,8 @@ static int diff_order(const void *a, const void *b)
 }
 
 /* Chains of pairs with the same key. */
-static int chain(const struct list32 *pairs, uint32_t keys, uint32_t **ret_first, uint32_t **ret_next)
+static int chain(
+    const struct list32 *pairs, uint32_t keys, uint32_t **ret_first, uint32_t **ret_next)
 {
     size_t count = pairs->count / 2;
     uint32_t *first = malloc(((size_t)keys + 1) * sizeof *first);

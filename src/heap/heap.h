@@ -209,9 +209,9 @@ struct heap_retainer {
     uint32_t edge, node; /* node: its source */
 };
 
-/* What holds the node, in the order of DevTools' Retainers pane: nearest to the roots first, then by
- * name. Weak edges and the root's are left out. At the most `limit`; free(*ret_list). The first call
- * of any function of this part builds an index, 4 bytes an edge. */
+/* What holds the node, in the order of DevTools' Retainers pane: nearest to the roots first, then
+ * by name. Weak edges and the root's are left out. At the most `limit`; free(*ret_list). The first
+ * call of any function of this part builds an index, 4 bytes an edge. */
 int heap_retainers(struct heap *h, uint32_t node, size_t limit, struct heap_retainer **ret_list,
     size_t *ret_count, size_t *ret_total, struct err *e) MUST_USE;
 
@@ -223,14 +223,14 @@ int heap_retainers(struct heap *h, uint32_t node, size_t limit, struct heap_reta
 int heap_path(struct heap *h, uint32_t node, struct heap_retainer **ret_steps, size_t *ret_count,
     bool *ret_cut, struct err *e) MUST_USE;
 /* "(global).sessions: Map → table → [3] → Session": appends the path's text. */
-int heap_add_path(const struct heap *h, const struct heap_retainer *steps, size_t count,
-    bool cut, uint32_t node, struct buf *out) MUST_USE;
+int heap_add_path(const struct heap *h, const struct heap_retainer *steps, size_t count, bool cut,
+    uint32_t node, struct buf *out) MUST_USE;
 
 /* Paths of many nodes that read the same once array indexes are left out. */
 struct heap_path_group {
-    char *text;        /* as heap_add_path with [] for every index; owned by the list */
-    uint32_t count;    /* nodes */
-    uint32_t example;  /* one of them */
+    char *text;       /* as heap_add_path with [] for every index; owned by the list */
+    uint32_t count;   /* nodes */
+    uint32_t example; /* one of them */
     uint64_t self_size;
 };
 /* Groups the shortest paths of the nodes, the largest group first. At the most HEAP_PATHS_MAX nodes
@@ -285,7 +285,7 @@ int heap_duplicates(const struct heap *h, struct heap_duplicate **ret_list, size
 /* ---- two snapshots ---- */
 
 struct heap_diff_class {
-    char *key;        /* owned by the list; name points into it */
+    char *key; /* owned by the list; name points into it */
     const char *name;
     uint32_t added_count, removed_count;
     uint64_t added_size, removed_size;

@@ -69,8 +69,7 @@ static int add_plain_name(const struct heap *h, uint32_t node, struct buf *out)
     bool back = false, cut = false;
     int r = 0;
     for (uint32_t k = h->first_edge[node]; k < h->first_edge[node + 1] && r == 0; k++)
-        if (heap_edge_kind(h->edge[k]) == HEAP_PROPERTY
-            && h->edge_name[k] != h->known[KNOWN_PROTO])
+        if (heap_edge_kind(h->edge[k]) == HEAP_PROPERTY && h->edge_name[k] != h->known[KNOWN_PROTO])
             r = list32_add(&edges, k);
     size_t high = edges.count;
     if (r == 0)
@@ -101,7 +100,8 @@ static int add_plain_name(const struct heap *h, uint32_t node, struct buf *out)
     if (r == 0 && cut)
         r = buf_add_text(out, ", …");
     for (size_t i = tail.count; i > 0 && r == 0; i--) {
-        if ((r = buf_add(out, ", ", 2)) == 0 && (r = plain_part(h, tail.at[i - 1], &raw, &part)) == 0)
+        if ((r = buf_add(out, ", ", 2)) == 0 &&
+            (r = plain_part(h, tail.at[i - 1], &raw, &part)) == 0)
             r = buf_add(out, part.data ? part.data : "", part.length);
     }
     if (r == 0)

@@ -1,5 +1,5 @@
-/* Parts of a snapshot: named filters (R9), duplicate strings (R15), instances of a class, and what a
- * node dominates. */
+/* Parts of a snapshot: named filters (R9), duplicate strings (R15), instances of a class, and what
+ * a node dominates. */
 #include "heap/inside.h"
 
 #include <stdlib.h>
@@ -38,8 +38,8 @@ static int close_contexts(const struct heap *h, uint64_t *closed)
         if (name >= h->strings.count)
             continue;
         if (state[name] == 0)
-            state[name] = name_begins(h, name, "system / Context", true)
-                                  || name_begins(h, name, "system / Context / ", false)
+            state[name] = name_begins(h, name, "system / Context", true) ||
+                                  name_begins(h, name, "system / Context / ", false)
                               ? 2
                               : 1;
         if (state[name] == 2)
@@ -88,13 +88,14 @@ static bool is_console_edge(const struct heap *h, uint32_t edge)
     if (!edge_has_text(heap_edge_kind(h->edge[edge])))
         return false;
     const uint8_t *raw = string_raw(h, h->edge_name[edge], &length);
-    return length >= sizeof tail - 1
-           && memcmp(raw + length - (sizeof tail - 1), tail, sizeof tail - 1) == 0;
+    return length >= sizeof tail - 1 &&
+           memcmp(raw + length - (sizeof tail - 1), tail, sizeof tail - 1) == 0;
 }
 
 /* Sets the bits of what is not reached from the root without entering closed nodes, but is reached
  * otherwise. */
-static int keep_unreached(const struct heap *h, const uint64_t *closed, bool console, uint64_t *bits)
+static int keep_unreached(
+    const struct heap *h, const uint64_t *closed, bool console, uint64_t *bits)
 {
     uint64_t *reached = bits_new(h);
     struct list32 todo = {0};
@@ -105,9 +106,9 @@ static int keep_unreached(const struct heap *h, const uint64_t *closed, bool con
         uint32_t node = todo.at[--todo.count];
         for (uint32_t k = h->first_edge[node]; k < h->first_edge[node + 1] && r == 0; k++) {
             uint32_t to = heap_edge_to(h->edge[k]);
-            if (heap_edge_kind(h->edge[k]) == HEAP_WEAK || bit_get(reached, to)
-                || bit_get(closed, to)
-                || (console && h->kind[node] == HEAP_SYNTHETIC && is_console_edge(h, k)))
+            if (heap_edge_kind(h->edge[k]) == HEAP_WEAK || bit_get(reached, to) ||
+                bit_get(closed, to) ||
+                (console && h->kind[node] == HEAP_SYNTHETIC && is_console_edge(h, k)))
                 continue;
             bit_set(reached, to);
             r = list32_add(&todo, to);
@@ -130,9 +131,8 @@ static int is_flat_cons(const struct heap *h, uint32_t node, struct buf *scratch
     if (h->kind[node] != HEAP_CONS_STRING)
         return 0;
     for (uint32_t k = h->first_edge[node]; k < h->first_edge[node + 1]; k++) {
-        if (heap_edge_kind(h->edge[k]) != HEAP_INTERNAL
-            || (h->edge_name[k] != h->known[KNOWN_FIRST]
-                && h->edge_name[k] != h->known[KNOWN_SECOND]))
+        if (heap_edge_kind(h->edge[k]) != HEAP_INTERNAL ||
+            (h->edge_name[k] != h->known[KNOWN_FIRST] && h->edge_name[k] != h->known[KNOWN_SECOND]))
             continue;
         buf_clear(scratch);
         int r = heap_add_node_name(h, heap_edge_to(h->edge[k]), scratch);
@@ -146,8 +146,8 @@ static int is_flat_cons(const struct heap *h, uint32_t node, struct buf *scratch
     return 0;
 }
 
-/* What V8 says of a value that it describes by a node (exposed lengths and hashes): appends type and
- * value, or nothing. */
+/* What V8 says of a value that it describes by a node (exposed lengths and hashes): appends type
+ * and value, or nothing. */
 static int add_described(
     const struct heap *h, uint32_t node, enum known name, struct buf *out, bool *ret_true)
 {
@@ -158,8 +158,8 @@ static int add_described(
     uint32_t value = heap_first_internal(h, at, KNOWN_VALUE);
     if (value == HEAP_NONE)
         return 0;
-    *ret_true = name_begins(h, h->name[at], "bool", true)
-                && name_begins(h, h->name[value], "true", true);
+    *ret_true =
+        name_begins(h, h->name[at], "bool", true) && name_begins(h, h->name[value], "true", true);
     int r = heap_add_string(h, h->name[value], out);
     return r < 0 ? r : buf_add(out, "|", 1);
 }
@@ -207,8 +207,8 @@ static int group_strings(const struct heap *h, struct heap_duplicate **ret, size
             continue;
         if ((r = is_flat_cons(h, i, &scratch, &flat)) < 0 || flat)
             continue;
-        if ((r = duplicate_key(h, i, &key, &scratch)) < 0
-            || (r = names_add(&keys, key.data, key.length, &number)) < 0)
+        if ((r = duplicate_key(h, i, &key, &scratch)) < 0 ||
+            (r = names_add(&keys, key.data, key.length, &number)) < 0)
             break;
         if (number == capacity) {
             size_t larger = 2 * capacity + 1024;
@@ -274,8 +274,7 @@ static int keep_duplicates(const struct heap *h, uint64_t *bits)
     return r;
 }
 
-int heap_filter_nodes(
-    struct heap *h, enum heap_filter filter, uint64_t **ret_bits, struct err *e)
+int heap_filter_nodes(struct heap *h, enum heap_filter filter, uint64_t **ret_bits, struct err *e)
 {
     uint64_t *bits = bits_new(h), *closed = bits_new(h);
     int r = bits && closed ? 0 : ERR_NOMEM;
@@ -334,8 +333,8 @@ int heap_classes_of(const struct heap *h, const uint64_t *bits, struct heap_clas
     return 0;
 }
 
-int heap_instances(const struct heap *h, uint32_t class, uint32_t **ret_nodes, size_t *ret_count,
-    struct err *e)
+int heap_instances(
+    const struct heap *h, uint32_t class, uint32_t **ret_nodes, size_t *ret_count, struct err *e)
 {
     uint32_t want = class < h->classing.count ? h->classing.classes[class].count : 0;
     uint32_t *nodes = calloc((size_t)want + 1, sizeof *nodes), count = 0;
@@ -360,8 +359,8 @@ static int retained_order(const void *a, const void *b, void *arg)
     return (x > y) - (x < y);
 }
 
-int heap_dominated(const struct heap *h, uint32_t node, uint32_t **ret_nodes, size_t *ret_count,
-    struct err *e)
+int heap_dominated(
+    const struct heap *h, uint32_t node, uint32_t **ret_nodes, size_t *ret_count, struct err *e)
 {
     struct list32 list = {0};
     uint32_t at = 0;

@@ -50,8 +50,8 @@ static int64_t shown_distance(const struct heap *h, uint32_t node)
 static bool is_retainer(const struct heap *h, uint32_t edge, uint32_t source)
 {
     enum heap_edge_kind kind = heap_edge_kind(h->edge[edge]);
-    return source != h->root && kind != HEAP_WEAK
-           && !(kind == HEAP_OTHER_EDGE && h->layout.other_is_invisible);
+    return source != h->root && kind != HEAP_WEAK &&
+           !(kind == HEAP_OTHER_EDGE && h->layout.other_is_invisible);
 }
 
 struct held {
@@ -102,9 +102,8 @@ static int held_sorted(
     for (uint32_t k = from; k < to; k++) {
         uint32_t edge = h->in_edge[k], source = heap_edge_source(h, edge);
         if (is_retainer(h, edge, source))
-            list[count++] = (struct held){.at = {edge, source},
-                .distance = shown_distance(h, source),
-                .slot = k - from};
+            list[count++] = (struct held){
+                .at = {edge, source}, .distance = shown_distance(h, source), .slot = k - from};
     }
     qsort(list, count, sizeof *list, distance_order);
     for (size_t i = 0; i < count && i < wanted && r == 0;) {
@@ -264,7 +263,8 @@ static int add_path(const struct heap *h, const struct heap_retainer *steps, siz
                 : buf_addf(out, "%s", class_name(h, start));
     for (size_t i = 0; i < count && r == 0; i++) {
         uint32_t to = i + 1 < count ? steps[i + 1].node : node;
-        if ((r = buf_add_text(out, " → ")) == 0 && (r = add_step(h, steps[i].edge, merge, out)) == 0)
+        if ((r = buf_add_text(out, " → ")) == 0 &&
+            (r = add_step(h, steps[i].edge, merge, out)) == 0)
             r = buf_addf(out, ": %s", class_name(h, to));
     }
     return r;

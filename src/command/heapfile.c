@@ -1,0 +1,72 @@
+/* What the commands that read snapshot files share: patterns, objects, names. */
+#include "command/heapfile.h"
+
+#include <string.h>
+
+#include "base/text.h"
+#include "show/json.h"
+
+int heapfile_pattern(
+    const struct invocation *in, enum setting_id id, regex_t *ret, bool *ret_any, struct err *e)
+{
+    const char *text = settings_text(in->settings, id);
+    *ret_any = text != NULL;
+    if (!text)
+        return 0;
+    int code = regcomp(ret, text, REG_EXTENDED | REG_NOSUB);
+    if (code == 0)
+        return 0;
+    char why[128];
+    regerror(code, ret, why, sizeof why);
+    return err_set(e, ERR_USAGE, "--%s %s: %s", setting_get(id)->name, text, why);
+}
+
+int heapfile_node(const struct heap *h, const char *word, uint32_t *ret_node, struct err *e)
+{
+    int64_t id;
+    if (text_parse_integer(word + (*word == '@'), 0, UINT32_MAX, &id, NULL) < 0)
+        return err_set(e, ERR_USAGE, "%s: is no object id such as @1234", word);
+    *ret_node = heap_find_id(h, (uint32_t)id);
+    if (*ret_node == HEAP_NONE)
+        return err_set(
+            e, ERR_USAGE, "@%lld: no object of this snapshot has that id", (long long)id);
+    return 0;
+}
+
+size_t heapfile_top(const struct invocation *in, const struct show_out *o, size_t otherwise)
+{
+    if (settings_given(in->settings, SET_TOP))
+        return (size_t)settings_number(in->settings, SET_TOP);
+    return o->format == SHOW_TEXT && o->tty ? otherwise : SIZE_MAX;
+}
+
+void heapfile_add_name(
+    struct show_table *t, const struct show_out *o, const struct heap *h, uint32_t node)
+{
+    struct buf name = buf_new(UINT32_MAX);
+    size_t most = o->format == SHOW_TEXT ? HEAPFILE_NAME_TEXT : HEAPFILE_NAME_DATA;
+    int r = heap_add_node_name(h, node, &name);
+    if (r == 0 && name.length == 0 && o->format == SHOW_TEXT)
+        r = buf_addf(&name, "(%s)", heap_kind_name(h, heap_columns(h)->kind[node]));
+    size_t length = r == 0 ? name.length : 0;
+    if (length > most)
+        length = most;
+    while (length < name.length && length > 0 && ((uint8_t)name.data[length] & 0xc0) == 0x80)
+        length--; /* not within a character */
+    show_add_text(t, name.data ? name.data : "", length);
+    buf_free(&name);
+}
+
+void heapfile_json_statistics(cJSON *to, const struct heap *h, int *rc)
+{
+    const struct heap_statistics *s = heap_statistics(h);
+    cJSON *o = show_json_object(to, "statistics", rc);
+    show_json_integer(o, "total", (int64_t)s->total, rc);
+    show_json_integer(o, "native_total", (int64_t)s->native_total, rc);
+    show_json_integer(o, "typed_arrays", (int64_t)s->typed_arrays, rc);
+    show_json_integer(o, "v8_total", (int64_t)s->v8_total, rc);
+    show_json_integer(o, "code", (int64_t)s->code, rc);
+    show_json_integer(o, "js_arrays", (int64_t)s->js_arrays, rc);
+    show_json_integer(o, "strings", (int64_t)s->strings, rc);
+    show_json_integer(o, "system", (int64_t)s->system, rc);
+}
