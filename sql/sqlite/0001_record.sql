@@ -260,28 +260,33 @@ FROM request_memory
 GROUP BY run_id, target_id, request_method, route;
 
 -- First and last figure of each class of a run. heap_classes holds a row when a class changed, so
--- the latest row at or before a snapshot is what the snapshot said.
+-- its last row is what the last snapshot said; a class that came later began with nothing.
 CREATE VIEW class_growth AS
 WITH ordered AS (
     SELECT c.*, s.target_id,
            row_number() OVER (PARTITION BY c.run_id, s.target_id, c.key ORDER BY c.ordinal) AS up,
-           row_number() OVER (PARTITION BY c.run_id, s.target_id, c.key ORDER BY c.ordinal DESC) AS down
+           row_number() OVER (PARTITION BY c.run_id, s.target_id, c.key
+                              ORDER BY c.ordinal DESC) AS down,
+           min(c.ordinal) OVER (PARTITION BY c.run_id, s.target_id) AS base
     FROM heap_classes c
     LEFT JOIN heap_snapshots s ON s.run_id = c.run_id AND s.snapshot_id = c.snapshot_id
+), ends AS (
+    SELECT run_id, target_id, key, max(class) AS class,
+           min(ordinal) AS first_ordinal, max(ordinal) AS last_ordinal,
+           max(CASE WHEN up = 1 AND ordinal = base THEN count ELSE 0 END) AS first_count,
+           max(CASE WHEN up = 1 AND ordinal = base THEN self_size ELSE 0 END) AS first_self,
+           max(CASE WHEN up = 1 AND ordinal = base THEN retained_size ELSE 0 END) AS first_retained,
+           max(CASE WHEN down = 1 THEN count END) AS last_count,
+           max(CASE WHEN down = 1 THEN self_size END) AS last_self,
+           max(CASE WHEN down = 1 THEN retained_size END) AS last_retained
+    FROM ordered
+    GROUP BY run_id, target_id, key
 )
-SELECT run_id, target_id, key, max(class) AS class,
-       min(ordinal) AS first_ordinal, max(ordinal) AS last_ordinal,
-       max(CASE WHEN up = 1 THEN count END) AS first_count,
-       max(CASE WHEN down = 1 THEN count END) AS last_count,
-       max(CASE WHEN down = 1 THEN count END) - max(CASE WHEN up = 1 THEN count END) AS count_growth,
-       max(CASE WHEN up = 1 THEN retained_size END) AS first_retained,
-       max(CASE WHEN down = 1 THEN retained_size END) AS last_retained,
-       max(CASE WHEN down = 1 THEN retained_size END)
-           - max(CASE WHEN up = 1 THEN retained_size END) AS retained_growth,
-       max(CASE WHEN down = 1 THEN self_size END)
-           - max(CASE WHEN up = 1 THEN self_size END) AS self_growth
-FROM ordered
-GROUP BY run_id, target_id, key;
+SELECT run_id, target_id, key, class, first_ordinal, last_ordinal,
+       first_count, last_count, last_count - first_count AS count_growth,
+       first_self, last_self, last_self - first_self AS self_growth,
+       first_retained, last_retained, last_retained - first_retained AS retained_growth
+FROM ends;
 
 -- The sampled memory of each target by minute; request rows would only weigh it by traffic.
 CREATE VIEW memory_trend AS

@@ -43,6 +43,8 @@ extern const struct command command_config;
 extern const struct command command_completion;
 extern const struct command command_help;
 extern const struct command command_version;
+extern const struct command command_metrics;
+extern const struct command command_db;
 extern const struct command command_verify;
 extern const struct command command_summary;
 extern const struct command command_diff;

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "collect/folder.h"
 #include "command/narrate.h"
+#include "store/ship.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -21,7 +22,9 @@ struct conductor {
     struct loop *loop;
     struct run *run;
     struct narrator *narrator;
+    struct database *database;
     struct journal *journal;
+    struct shipper *shipper; /* with PostgreSQL in use */
     struct watch *signal_watch;
     struct timer *timeout;
     int signal_fd;
@@ -119,28 +122,44 @@ static int open_signals(struct conductor *c, struct err *e)
     return watch_new(c->loop, c->signal_fd, on_signal, c, &c->signal_watch, e);
 }
 
+/* Rows go into SQLite first, always; with PostgreSQL in use they are shipped from there. */
 static int open_record(struct conductor *c, const struct invocation *in, struct err *e)
 {
-    const char *db = settings_text(in->settings, SET_DB);
-    struct journal_options options = {.no_migrate = settings_flag(in->settings, SET_NO_MIGRATE)};
-    if (db && strncmp(db, "sqlite:", 7) == 0 && db[7])
-        options.path = db + 7;
-    else if (db)
-        return err_set(e, ERR_USAGE, "--db \"%s\": expected sqlite:PATH", db);
-    int rc = journal_open(&options, &c->journal, e);
+    const struct settings *s = in->settings;
+    struct journal_options options = {.no_migrate = settings_flag(s, SET_NO_MIGRATE)};
+    struct shipper_options shipping = {.outbox_bytes = settings_number(s, SET_OUTBOX_SIZE),
+        .local_keep_us =
+            settings_given(s, SET_LOCAL_KEEP) ? settings_number(s, SET_LOCAL_KEEP) : 0};
+    int rc =
+        database_choose(settings_text(s, SET_DB), settings_text(s, SET_SCHEMA), &c->database, e);
+    if (rc)
+        return rc;
+    bool ships = database_is_postgres(c->database);
+    if (ships)
+        rc = shipper_check(c->database, options.no_migrate, e);
+    options.path = database_path(c->database);
+    if (rc == 0)
+        rc = journal_open(&options, &c->journal, e);
     if (rc)
         return rc;
     struct store_run row;
     store_row_clear(STORE_RUNS, &row);
-    row.label = settings_text(in->settings, SET_LABEL);
+    row.label = settings_text(s, SET_LABEL);
     row.command_line = in->command->name;
     row.version = HEAPTAP_VERSION;
-    return journal_begin_run(c->journal, &row, e);
+    row.destination = database_destination(c->database);
+    rc = journal_begin_run(c->journal, &row, e);
+    if (rc == 0 && ships)
+        rc = shipper_start(c->database, &shipping, journal_run_id(c->journal), &c->shipper, e);
+    return rc;
 }
 
-static int close_record(struct conductor *c, int exit_code, struct err *e)
+/* drain_us: how long PostgreSQL may take for what is left; what PostgreSQL does not have yet, db
+ * ship sends. */
+static int close_record(struct conductor *c, int exit_code, int64_t drain_us, struct err *e)
 {
     struct store_run row;
+    struct err shipping = ERR_NONE, flush = ERR_NONE;
     if (!c->journal)
         return 0;
     store_row_clear(STORE_RUNS, &row);
@@ -148,8 +167,16 @@ static int close_record(struct conductor *c, int exit_code, struct err *e)
     row.exit_reason = c->reason ? c->reason : "signal";
     row.exit_code = exit_code;
     journal_end_run(c->journal, &row);
+    if (c->shipper && journal_flush(c->journal, JOURNAL_CLOSE_US, &flush) != 0)
+        log_warn("%s", flush.text);
+    int shipped = shipper_stop(c->shipper, drain_us, &shipping);
+    c->shipper = NULL;
     int rc = journal_close(c->journal, JOURNAL_CLOSE_US, e);
     c->journal = NULL;
+    if (rc == 0 && shipped != 0) {
+        *e = shipping;
+        rc = shipped;
+    }
     return rc;
 }
 
@@ -161,12 +188,12 @@ static int summarize(struct conductor *c, int64_t elapsed_us, struct err *e)
         log_warn("%s", flush.text);
     journal_counts(c->journal, &counts);
     char *record = text_format("sqlite:%s", journal_path(c->journal));
-    struct recap_end end = {.reason = c->reason,
+    struct narrated_end end = {.reason = c->reason,
         .elapsed_us = elapsed_us,
         .run_id = journal_run_id(c->journal),
         .record = record};
     for (int i = 0; i < STORE_TABLES; i++) {
-        end.rows += (int64_t)counts.posted[i] - (int64_t)counts.lost[i];
+        end.rows += (int64_t)counts.posted[i];
         end.lost += (int64_t)counts.lost[i];
     }
     int rc = narrate_summary(c->narrator, c->run, &end, e);
@@ -180,7 +207,7 @@ static int leave_at_once(struct conductor *c, struct err *e)
     struct err ignored = ERR_NONE;
     run_abort(c->run);
     int code = c->why.code ? err_exit_code(c->why.code) : SIGNAL_EXIT_BASE + c->last_signal;
-    if (close_record(c, code, &ignored) != 0)
+    if (close_record(c, code, 0, &ignored) != 0)
         log_warn("%s", ignored.text);
     if (c->why.code) {
         narrator_clear(c->narrator);
@@ -209,7 +236,9 @@ int conduct(const struct invocation *in, struct run_options *options, const char
         goto out;
     conduct_report_leftovers(options->folder);
     if (first_line)
-        log_info("%s", first_line);
+        log_info("%s; record in sqlite:%s%s%s (--db)", first_line, database_path(c.database),
+            database_is_postgres(c.database) ? " and PostgreSQL " : "",
+            database_is_postgres(c.database) ? database_destination(c.database) : "");
     options->journal = c.journal;
     narrator_on_end(c.narrator, on_end, &c);
     rc = run_start(c.loop, options, &narrator_handlers, c.narrator, &c.run, e);
@@ -234,7 +263,8 @@ out:
     run_free(c.run);
     if (c.journal) {
         struct err closing = ERR_NONE;
-        int closed = close_record(&c, rc < 0 ? err_exit_code(rc) : rc, &closing);
+        int closed = close_record(&c, rc < 0 ? err_exit_code(rc) : rc,
+            settings_number(in->settings, SET_DRAIN), &closing);
         if (closed && rc == 0) {
             *e = closing;
             rc = closed;
@@ -244,6 +274,7 @@ out:
     watch_free(c.signal_watch);
     if (c.signal_fd >= 0)
         close(c.signal_fd);
+    database_free(c.database);
     narrator_free(c.narrator);
     loop_free(c.loop);
     return rc;

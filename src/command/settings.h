@@ -35,7 +35,6 @@ enum setting_id {
     /* files */
     SET_DIR,
     SET_COMPRESS,
-    SET_ANALYZE,
     SET_MIN_FREE,
     /* guard */
     SET_MAX_PAUSE,
@@ -43,7 +42,12 @@ enum setting_id {
     SET_FORCE,
     /* database */
     SET_DB,
+    SET_SCHEMA,
+    SET_ADOPT,
     SET_NO_MIGRATE,
+    SET_DRAIN,
+    SET_LOCAL_KEEP,
+    SET_OUTBOX_SIZE,
     SET_RUN,
     SET_SINCE,
     SET_OLDER,

@@ -48,8 +48,8 @@ out:
 }
 
 static const enum setting_id accepted[] = {SET_OUTPUT, SET_DIR, SET_LABEL, SET_COMPRESS, SET_DB,
-    SET_NO_MIGRATE, SET_WAIT, SET_MAX_PAUSE, SET_MIN_FREE, SET_FORCE, SET_ALLOW_REMOTE, SET_TIMEOUT,
-    SET_END};
+    SET_SCHEMA, SET_DRAIN, SET_LOCAL_KEEP, SET_OUTBOX_SIZE, SET_NO_MIGRATE, SET_WAIT, SET_MAX_PAUSE,
+    SET_MIN_FREE, SET_FORCE, SET_ALLOW_REMOTE, SET_TIMEOUT, SET_END};
 
 const struct command command_snapshot = {
     .name = "snapshot",

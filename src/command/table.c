@@ -14,6 +14,8 @@ const struct command *const command_table[] = {
     &command_statistics,
     &command_strings,
     &command_find_objects,
+    &command_metrics,
+    &command_db,
     &command_verify,
     &command_config,
     &command_completion,

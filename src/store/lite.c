@@ -83,7 +83,9 @@ int lite_open(
     if ((rc = lite_get_integer(db, "PRAGMA schema_version", 0, &unused, e)) != 0)
         goto out;
     if (mode == LITE_CREATE &&
-        (rc = lite_exec(db, "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL", e)) != 0)
+        (rc = lite_exec(db,
+             "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
+             e)) != 0)
         goto out;
     *ret_db = db;
     db = NULL;

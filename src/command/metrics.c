@@ -1,0 +1,257 @@
+/* metrics: the questions to the record, from whichever database is in use. */
+#include "command/answer.h"
+
+#include "base/clock.h"
+#include "show/json.h"
+#include "show/plot.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define COLUMNS(array)  array, sizeof(array) / sizeof *(array)
+#define PLOT_POINTS_MAX 1440 /* a day of minutes; more than a terminal has columns */
+
+static const struct show_column latest_columns[] = {
+    {"time", "created_at", SHOW_WORD, 0},
+    {"target", "target_id", SHOW_COUNT, 0},
+    {"label", "label", SHOW_WORD, 0},
+    {"heap used MB", "heap_used", SHOW_NUMBER, 2},
+    {"heap total MB", "heap_total", SHOW_NUMBER, 2},
+    {"external MB", "external", SHOW_NUMBER, 2},
+    {"buffers MB", "array_buffers", SHOW_NUMBER, 2},
+    {"rss MB", "rss", SHOW_NUMBER, 2},
+    {"method", "request_method", SHOW_WORD, 0},
+    {"url", "request_url", SHOW_NAME, 0},
+};
+
+static const struct show_column trend_columns[] = {
+    {"minute", "minute", SHOW_WORD, 0},
+    {"target", "target_id", SHOW_COUNT, 0},
+    {"avg heap MB", "avg_heap_used", SHOW_NUMBER, 2},
+    {"min heap MB", "min_heap_used", SHOW_NUMBER, 2},
+    {"max heap MB", "max_heap_used", SHOW_NUMBER, 2},
+    {"avg external MB", "avg_external", SHOW_NUMBER, 2},
+    {"avg rss MB", "avg_rss", SHOW_NUMBER, 2},
+    {"samples", "samples", SHOW_COUNT, 0},
+};
+
+static const struct show_column compare_columns[] = {
+    {"label", "label", SHOW_NAME, 0},
+    {"avg heap MB", "avg_heap_used", SHOW_NUMBER, 2},
+    {"max heap MB", "max_heap_used", SHOW_NUMBER, 2},
+    {"avg external MB", "avg_external", SHOW_NUMBER, 2},
+    {"avg rss MB", "avg_rss", SHOW_NUMBER, 2},
+    {"count", "count", SHOW_COUNT, 0},
+};
+
+static const struct show_column requests_columns[] = {
+    {"method", "request_method", SHOW_WORD, 0},
+    {"route", "route", SHOW_NAME, 0},
+    {"requests", "requests", SHOW_COUNT, 0},
+    {"alone", "requests_alone", SHOW_COUNT, 0},
+    {"avg heap delta MB", "avg_heap_delta", SHOW_NUMBER, 3},
+    {"alone MB", "avg_heap_delta_alone", SHOW_NUMBER, 3},
+    {"max MB", "max_heap_delta", SHOW_NUMBER, 3},
+    {"avg rss delta MB", "avg_rss_delta", SHOW_NUMBER, 3},
+    {"avg ms", "avg_duration_ms", SHOW_NUMBER, 1},
+};
+
+static const struct show_column classes_columns[] = {
+    {"class", "class", SHOW_NAME, 0},
+    {"target", "target_id", SHOW_COUNT, 0},
+    {"first", "first_count", SHOW_COUNT, 0},
+    {"last", "last_count", SHOW_COUNT, 0},
+    {"growth", "count_growth", SHOW_DELTA, 0},
+    {"first retained", "first_retained", SHOW_SIZE, 0},
+    {"last retained", "last_retained", SHOW_SIZE, 0},
+    {"retained growth", "retained_growth", SHOW_DELTA, 0},
+    {"self growth", "self_growth", SHOW_DELTA, 0},
+};
+
+static const struct show_column sites_columns[] = {
+    {"function", "function", SHOW_NAME, 0},
+    {"url", "url", SHOW_NAME, 0},
+    {"line", "line_number", SHOW_COUNT, 0},
+    {"column", "column_number", SHOW_COUNT, 0},
+    {"target", "target_id", SHOW_COUNT, 0},
+    {"source", "source", SHOW_WORD, 0},
+    {"first", "first_bytes", SHOW_SIZE, 0},
+    {"last", "last_bytes", SHOW_SIZE, 0},
+    {"growth", "growth_bytes", SHOW_DELTA, 0},
+    {"readings", "readings", SHOW_COUNT, 0},
+};
+
+static const struct question {
+    const char *word;
+    const char *query;
+    const struct show_column *columns;
+    size_t column_count;
+    int64_t limit; /* without --top */
+    const char *note;
+} questions[] = {
+    {"latest", "metrics_latest", COLUMNS(latest_columns), 100, NULL},
+    {"trend", "metrics_trend", COLUMNS(trend_columns), PLOT_POINTS_MAX, NULL},
+    {"compare", "metrics_compare", COLUMNS(compare_columns), 0, NULL},
+    {"requests", "metrics_requests", COLUMNS(requests_columns), 0,
+        "The differences are mostly garbage that a GC takes back; they show where memory is used,\n"
+        "not what leaks. heaptap diagnose tells that from the heap's floor after GC.\n"},
+    {"classes", "metrics_classes", COLUMNS(classes_columns), 50, NULL},
+    {"sites", "metrics_sites", COLUMNS(sites_columns), 50, NULL},
+};
+
+static const struct question *find_question(const char *word)
+{
+    for (size_t i = 0; i < sizeof questions / sizeof *questions; i++)
+        if (strcmp(questions[i].word, word) == 0)
+            return &questions[i];
+    return NULL;
+}
+
+/* "2026-01-31T23:59:00.000Z" to milliseconds since 1970; 0 if it is of another form. */
+static int64_t wall_of(const char *iso)
+{
+    struct tm tm = {0};
+    const char *end = strptime(iso, "%Y-%m-%dT%H:%M:%S", &tm);
+    return end ? (int64_t)timegm(&tm) * 1000 : 0;
+}
+
+/* Draws the heap of each target over the minutes of an answer to trend. */
+static int plot_trend(struct reader *reader, const struct reader_filter *filter,
+    const struct show_out *out, struct err *e)
+{
+    struct reader_rows *rows = NULL;
+    struct show_point *points = calloc(PLOT_POINTS_MAX, sizeof *points);
+    int64_t *targets = calloc(PLOT_POINTS_MAX, sizeof *targets);
+    size_t count = 0;
+    bool row = false;
+    int rc = points && targets ? 0 : err_set(e, ERR_NOMEM, "no memory for a plot");
+    if (rc == 0)
+        rc = reader_ask(reader, "metrics_trend", filter, &rows, e);
+    while (rc == 0 && count < PLOT_POINTS_MAX && (rc = reader_next(rows, &row, e)) == 0 && row) {
+        struct reader_value minute = reader_value(rows, 0);
+        points[count].wall_ms = minute.type == READER_TEXT ? wall_of(minute.text) : 0;
+        targets[count] = reader_value(rows, 1).integer;
+        struct reader_value heap = reader_value(rows, 2);
+        points[count++].value = heap.type == READER_NULL ? NAN : heap.real * 1048576;
+    }
+    reader_rows_free(rows);
+    for (size_t done = 0; rc == 0 && done < count;) {
+        /* The target of the first point that was not drawn; its points move to the front. */
+        struct show_point own[PLOT_POINTS_MAX];
+        size_t own_count = 0;
+        char title[64];
+        int64_t target = INT64_MIN;
+        for (size_t i = 0; i < count; i++) {
+            if (targets[i] == INT64_MIN || (target != INT64_MIN && targets[i] != target))
+                continue;
+            target = targets[i];
+            own[own_count++] = points[i];
+            targets[i] = INT64_MIN;
+            done++;
+        }
+        snprintf(title, sizeof title, "heap used, target %lld", (long long)target);
+        rc = show_plot(out, title, own, own_count, SHOW_SCALE_BYTES, 0, e);
+    }
+    free(points);
+    free(targets);
+    return rc;
+}
+
+static int ask(const struct invocation *in, const struct question *question, struct reader *reader,
+    const struct show_out *out, struct err *e)
+{
+    char run_id[UUID_TEXT_SIZE] = "";
+    struct show_table *table = NULL;
+    const char *run = settings_text(in->settings, SET_RUN);
+    struct reader_filter filter = {.label = settings_text(in->settings, SET_LABEL)};
+    filter.limit = settings_given(in->settings, SET_TOP) ? settings_number(in->settings, SET_TOP)
+                                                         : question->limit;
+    if (settings_given(in->settings, SET_SINCE))
+        filter.since_ms = clock_wall_ms() - settings_number(in->settings, SET_SINCE) / 1000;
+    int rc = 0;
+    if (strcmp(run, "all") != 0) {
+        rc = reader_find_run(reader, run, run_id, e);
+        filter.run_id = run_id;
+    }
+    if (rc == 0)
+        rc = answer_table(
+            reader, question->query, &filter, question->columns, question->column_count, &table, e);
+    if (rc == 0 && strcmp(question->word, "trend") == 0 && out->format == SHOW_TEXT && out->tty)
+        rc = plot_trend(reader, &filter, out, e);
+    if (rc == 0 && out->format == SHOW_JSON) {
+        cJSON *rows = NULL;
+        int json_rc = 0;
+        char schema[64];
+        rc = show_table_json(table, &rows, e);
+        if (rc == 0) {
+            cJSON *root = show_json_object(NULL, NULL, &json_rc);
+            snprintf(schema, sizeof schema, "heaptap.metrics.%s/1", question->word);
+            show_json_word(root, "schema", schema, &json_rc);
+            show_json_word(root, "run_id", filter.run_id, &json_rc);
+            show_json_add(root, "rows", rows, &json_rc);
+            rc = show_json(out, root, json_rc, e);
+        }
+    } else if (rc == 0) {
+        rc = show_table(out, table, e);
+    }
+    if (rc == 0 && question->note && out->format == SHOW_TEXT && show_table_rows(table) > 0)
+        fprintf(out->file, "%s", question->note);
+    show_table_free(table);
+    return rc;
+}
+
+static int run(const struct invocation *in, struct err *e)
+{
+    struct database *database = NULL;
+    struct reader *reader = NULL;
+    struct show_out out;
+    FILE *file = NULL;
+    const struct question *question = find_question(in->words[0]);
+    if (!question)
+        return err_set(e, ERR_USAGE,
+            "\"%s\" is not one of latest, trend, compare, requests, classes and sites",
+            in->words[0]);
+    int rc = answer_choose(in->settings, &database, e);
+    if (rc == 0)
+        rc = reader_open(database, &reader, e);
+    if (rc == 0)
+        rc = answer_out(in->settings, &out, &file, e);
+    if (rc == 0) {
+        rc = ask(in, question, reader, &out, e);
+        if (rc == 0)
+            rc = show_out_finish(&out, e);
+        if (file && fclose(file) != 0 && rc == 0)
+            rc = err_set(e, ERR_IO, "cannot write %s", settings_text(in->settings, SET_OUTPUT));
+    }
+    reader_close(reader);
+    database_free(database);
+    return rc;
+}
+
+static const enum setting_id accepted[] = {
+    SET_DB, SET_SCHEMA, SET_RUN, SET_LABEL, SET_SINCE, SET_TOP, SET_CSV, SET_OUTPUT, SET_END};
+
+const struct command command_metrics = {
+    .name = "metrics",
+    .arguments = "latest|trend|compare|requests|classes|sites",
+    .summary = "what was measured, from the database in use",
+    .examples = "  heaptap metrics latest\n"
+                "  heaptap metrics trend --since 2h\n"
+                "  heaptap metrics compare --run all --json\n"
+                "  heaptap metrics sites --top 10\n",
+    .details = "latest    the newest readings\n"
+               "trend     minute by minute, with a plot on a terminal\n"
+               "compare   the labels beside one another: before and after, floors after GC\n"
+               "requests  what each route's requests measured; --label is a route\n"
+               "classes   which classes grew between analysed snapshots; --label is a class\n"
+               "sites     which allocating lines hold more and more; --label is a source\n"
+               "--run takes an id, its beginning, latest or all. The same questions stand as SQL "
+               "files in\n"
+               "sql/queries.\n",
+    .settings = accepted,
+    .words_min = 1,
+    .words_max = 1,
+    .run = run,
+};
