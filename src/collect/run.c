@@ -303,7 +303,8 @@ void run_leave_if_done(struct run *r)
     for (size_t i = 0; i < r->link_count; i++)
         if (r->links[i].attachment)
             return;
-    if (!r->child || r->child_ended)
+    bool analysed = !r->analysis || analysis_pending(r->analysis) == 0;
+    if (analysed && (!r->child || r->child_ended))
         over(r);
 }
 
@@ -376,6 +377,8 @@ int run_start(struct loop *l, const struct run_options *o, const struct run_hand
         rc = wake_new(l, writer_woke, r, &r->writer_wake, e);
     if (rc == 0)
         rc = capture_writer_start(wake_writer_owner, r->writer_wake, &r->writer, e);
+    if (rc == 0 && o->analyze)
+        rc = analysis_new(l, &r->analysis, e);
     if (rc == 0)
         rc = start_links(r, o, e);
     if (rc) {
@@ -403,6 +406,7 @@ void run_free(struct run *r)
         return;
     capture_writer_stop(r->writer);
     wake_free(r->writer_wake);
+    analysis_free(r->analysis);
     for (size_t i = 0; i < r->link_count; i++)
         attachment_free(r->links[i].attachment);
     child_free(r->child);

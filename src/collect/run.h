@@ -4,6 +4,7 @@
 #define HEAPTAP_COLLECT_RUN_H
 
 #include "collect/capture.h"
+#include "collect/classes.h"
 #include "collect/target.h"
 #include "store/journal.h"
 
@@ -25,6 +26,7 @@ struct run_options {
     const char *folder, *label; /* label NULL: "run" */
     const char *output;         /* the path of the only snapshot, NULL: named by the run */
     bool compress;
+    bool analyze; /* fill heap_classes from each snapshot */
     struct guard_limits limits;
     double max_pause_share;
     bool allow_remote;
@@ -77,5 +79,9 @@ void run_free(struct run *r);
 /* Targets seen so far, in the order of their ids. */
 size_t run_target_count(const struct run *r);
 const struct run_target *run_target_at(const struct run *r, size_t index);
+
+/* The classes of the target at index whose retained size grew most from its first analysed
+ * snapshot to its latest; none before the second. Borrowed until the run goes on. */
+size_t run_grown_classes(const struct run *r, size_t index, struct class_change *ret, size_t max);
 
 #endif

@@ -82,12 +82,14 @@ static void captured(void *arg, const struct capture_outcome *o)
     r->capture = NULL;
     r->captured = NULL;
     r->capture_path = NULL;
-    if (o->state == CAPTURE_COMPLETE)
+    if (o->state == CAPTURE_COMPLETE) {
         note_file(&w->facts, o);
-    else if (o->state == CAPTURE_REFUSED)
+        run_analysis_add(w, r->capture_id, o->file);
+    } else if (o->state == CAPTURE_REFUSED) {
         w->facts.refused++;
-    else
+    } else {
         w->facts.failed++;
+    }
     if (r->options.journal) {
         struct store_snapshot row;
         store_row_clear(STORE_HEAP_SNAPSHOTS, &row);

@@ -5,6 +5,7 @@
 
 #include "collect/run.h"
 
+#include "collect/analysis.h"
 #include "collect/child.h"
 
 enum stage { STARTING, RUNNING, ENDING, LEAVING, OVER };
@@ -22,6 +23,7 @@ struct watched {             /* one target */
     struct link *link;
     struct target *target; /* NULL once it is gone */
     struct capture_memory memory;
+    struct classes *classes; /* NULL until a snapshot was analysed */
     struct timer *metrics_timer, *snapshot_timer;
     int64_t next_reading_us, last_capture_us;
     int64_t rested_at_us; /* before this the pause budget allows no scheduled capture */
@@ -42,6 +44,7 @@ struct run {
     bool child_ended;
     struct capture_writer *writer;
     struct wake *writer_wake;
+    struct analysis *analysis; /* NULL: off */
     struct capture *capture;
     struct watched *captured; /* whose capture runs */
     char *capture_path;
@@ -78,5 +81,9 @@ void run_capture_schedule(struct watched *w, int64_t at_us);
 void run_capture_next(struct run *r);
 /* Marks those targets that get a last snapshot. */
 void run_capture_last(struct run *r);
+
+/* ---- run_analysis.c ---- */
+void run_analysis_add(
+    struct watched *w, int64_t snapshot_id, const struct capture_result *captured);
 
 #endif

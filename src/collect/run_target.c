@@ -117,6 +117,7 @@ void run_target_free(struct watched *w)
     free(w->facts.identity.arch);
     free(w->facts.first_file);
     free(w->facts.last_file);
+    classes_free(w->classes);
     free(w);
 }
 

@@ -188,7 +188,7 @@ static int summarize(struct conductor *c, int64_t elapsed_us, struct err *e)
         log_warn("%s", flush.text);
     journal_counts(c->journal, &counts);
     char *record = text_format("sqlite:%s", journal_path(c->journal));
-    struct narrated_end end = {.reason = c->reason,
+    struct recap_end end = {.reason = c->reason,
         .elapsed_us = elapsed_us,
         .run_id = journal_run_id(c->journal),
         .record = record};

@@ -4,6 +4,7 @@
 #define HEAPTAP_COMMAND_NARRATE_H
 
 #include "collect/run.h"
+#include "command/recap.h"
 #include "command/settings.h"
 #include "show/out.h"
 
@@ -20,17 +21,8 @@ void narrator_on_end(struct narrator *n,
 /* Takes the progress line away before something else is printed to the terminal. */
 void narrator_clear(struct narrator *n);
 
-struct narrated_end {
-    const char *reason; /* as from run_handlers.ended */
-    int64_t elapsed_us; /* since the run began */
-    const char *run_id; /* "" without a record */
-    const char *record; /* where it is, NULL: none */
-    int64_t rows;       /* in the record */
-    int64_t lost;       /* rows that found no place */
-};
-
 /* The summary: what was collected, and what grew. */
-int narrate_summary(struct narrator *n, const struct run *r, const struct narrated_end *end,
-    struct err *e) MUST_USE;
+int narrate_summary(
+    struct narrator *n, const struct run *r, const struct recap_end *end, struct err *e) MUST_USE;
 
 #endif

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define FIRST_LINE_SIZE 1024
 
@@ -24,6 +25,15 @@ static void say_what_is_on(const struct settings *s, char out[FIRST_LINE_SIZE])
         snprintf(out + used, FIRST_LINE_SIZE - (size_t)used, "snapshots off (--snapshots)");
 }
 
+static int read_analyze(const struct settings *s, bool *ret, struct err *e)
+{
+    const char *text = settings_text(s, SET_ANALYZE);
+    if (strcmp(text, "auto") != 0 && strcmp(text, "off") != 0)
+        return err_set(e, ERR_USAGE, "--analyze \"%s\": expected auto or off", text);
+    *ret = strcmp(text, "auto") == 0;
+    return 0;
+}
+
 static int run(const struct invocation *in, struct err *e)
 {
     const struct settings *s = in->settings;
@@ -35,8 +45,11 @@ static int run(const struct invocation *in, struct err *e)
         return err_set(e, ERR_USAGE, "either targets or a command behind \"--\", not both");
     if (!in->after)
         rc = conduct_addresses(in, &addresses, &count, e);
+    bool analyze = false;
+    if (rc == 0)
+        rc = read_analyze(s, &analyze, e);
     if (rc)
-        return rc;
+        goto out;
     struct run_options options = {.addresses = addresses,
         .address_count = count,
         .command = in->after,
@@ -51,20 +64,22 @@ static int run(const struct invocation *in, struct err *e)
         .folder = settings_text(s, SET_DIR),
         .label = settings_text(s, SET_LABEL),
         .compress = settings_flag(s, SET_COMPRESS),
+        .analyze = analyze,
         .limits = conduct_limits(s),
         .max_pause_share = settings_share(s, SET_MAX_PAUSE_SHARE),
         .allow_remote = settings_flag(s, SET_ALLOW_REMOTE)};
     say_what_is_on(s, first_line);
     rc = conduct(in, &options, first_line, true, e);
+out:
     free(addresses);
     return rc;
 }
 
 static const enum setting_id accepted[] = {SET_DURATION, SET_METRICS_INTERVAL, SET_SNAPSHOTS,
-    SET_SNAPSHOT_INTERVAL, SET_MAX_SNAPSHOTS, SET_DIR, SET_LABEL, SET_COMPRESS, SET_DB, SET_SCHEMA,
-    SET_DRAIN, SET_LOCAL_KEEP, SET_OUTBOX_SIZE, SET_NO_MIGRATE, SET_WAIT, SET_GIVE_UP, SET_MATCH,
-    SET_MAX_PAUSE, SET_MAX_PAUSE_SHARE, SET_MIN_FREE, SET_FORCE, SET_ALLOW_REMOTE, SET_TIMEOUT,
-    SET_END};
+    SET_SNAPSHOT_INTERVAL, SET_MAX_SNAPSHOTS, SET_DIR, SET_LABEL, SET_COMPRESS, SET_ANALYZE, SET_DB,
+    SET_SCHEMA, SET_DRAIN, SET_LOCAL_KEEP, SET_OUTBOX_SIZE, SET_NO_MIGRATE, SET_WAIT, SET_GIVE_UP,
+    SET_MATCH, SET_MAX_PAUSE, SET_MAX_PAUSE_SHARE, SET_MIN_FREE, SET_FORCE, SET_ALLOW_REMOTE,
+    SET_TIMEOUT, SET_END};
 
 const struct command command_run = {
     .name = "run",

@@ -53,6 +53,8 @@ static const struct setting table[SET_COUNT] = {
     [SET_DIR] = {"dir", 0, false, SETTING_TEXT, "/tmp", NULL, "FOLDER", "where snapshots go"},
     [SET_COMPRESS] = {"compress", 0, false, SETTING_FLAG, "false", NULL, NULL,
         "compress snapshots with zstd as they stream"},
+    [SET_ANALYZE] = {"analyze", 0, false, SETTING_TEXT, "auto", NULL, "auto|off",
+        "read each snapshot when it is complete: growth by class goes into the record"},
     [SET_MIN_FREE] = {"min-free", 0, false, SETTING_SIZE, "256MB", NULL, "SIZE",
         "take no snapshot that would leave less free disk than SIZE"},
     [SET_MAX_PAUSE] = {"max-pause", 0, false, SETTING_DURATION, "10s", NULL, "DURATION",

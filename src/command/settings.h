@@ -35,6 +35,7 @@ enum setting_id {
     /* files */
     SET_DIR,
     SET_COMPRESS,
+    SET_ANALYZE,
     SET_MIN_FREE,
     /* guard */
     SET_MAX_PAUSE,
