@@ -320,7 +320,7 @@ static void on_closed(void *arg, const struct err *why)
     struct attachment *a = arg;
     bool ours = why->code == ERR_CANCELLED && a->why.code;
     struct err reason = ours ? a->why : *why;
-    if (!ours)
+    if (!ours && !strstr(reason.text, a->name))
         err_context(&reason, "%s", a->name);
     a->connection = NULL;
     a->why = ERR_NONE;
