@@ -2,6 +2,8 @@
  *
  *     heap_dump nodes FILE OUT     28-byte little-endian records: u32 id, u32 self, f64 retained,
  *                                  u32 dominator, i32 distance, u32 class; then a line a class
+ *     heap_dump retainers FILE     for each ordinal on stdin a line of JSON: name, and retainers as
+ *                                  edge indexes of the file, in the pane's order
  *     heap_dump times FILE         counts, classes, phase times and peak memory */
 #include "heap/heap.h"
 
@@ -10,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+
+#define EDGE_FIELDS 3 /* numbers a row, as every V8 writes them */
 
 static int fail(const struct err *e)
 {
@@ -78,6 +82,31 @@ static void print_summary(const struct heap *h)
     printf("]}\n");
 }
 
+static int dump_retainers(struct heap *h, struct err *e)
+{
+    unsigned node;
+    struct buf name = buf_new(UINT32_MAX);
+    while (scanf("%u", &node) == 1 && node < heap_columns(h)->node_count) {
+        struct heap_retainer *list;
+        size_t count, total;
+        buf_clear(&name);
+        if (heap_add_node_name(h, node, &name) < 0 ||
+            heap_retainers(h, node, SIZE_MAX, &list, &count, &total, e) < 0) {
+            buf_free(&name);
+            return 1;
+        }
+        printf("{\"name\":");
+        print_text(name.data ? name.data : "", name.length);
+        printf(",\"retainers\":[");
+        for (size_t i = 0; i < count; i++)
+            printf("%s%u", i ? "," : "", list[i].edge * EDGE_FIELDS);
+        printf("]}\n");
+        free(list);
+    }
+    buf_free(&name);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct err e = ERR_NONE;
@@ -88,7 +117,7 @@ int main(int argc, char **argv)
         .instructions = getenv("HEAP_INSTRUCTIONS"),
         .partial = getenv("HEAP_PARTIAL") != NULL};
     if (argc < 3) {
-        fprintf(stderr, "usage: heap_dump nodes|times FILE [OUT]\n");
+        fprintf(stderr, "usage: heap_dump nodes|retainers|times FILE [OUT]\n");
         return 2;
     }
     if (heap_open(argv[2], &o, &h, &e) < 0)
@@ -97,6 +126,8 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "nodes") == 0 && argc == 4) {
         status = dump_nodes(h, argv[3]);
         print_summary(h);
+    } else if (strcmp(argv[1], "retainers") == 0) {
+        status = dump_retainers(h, &e);
     } else if (strcmp(argv[1], "times") == 0) {
         struct rusage u;
         getrusage(RUSAGE_SELF, &u);
