@@ -80,6 +80,7 @@ static void on_attached(void *arg, struct target *t)
     w->next_reading_us = clock_monotonic_us();
     if (r->options.metrics_interval_us > 0)
         timer_start(w->metrics_timer, 0);
+    run_live_begin(w);
     bool one_is_enough = r->options.manual && r->target_count > 1;
     if (r->options.snapshots && !one_is_enough)
         run_capture_schedule(w, 0);
@@ -93,6 +94,7 @@ static void on_detached(void *arg, struct target *t, const struct err *why)
     if (!w)
         return;
     w->target = NULL;
+    run_live_gone(w);
     w->facts.attached = r->stage >= LEAVING; /* we left it, it did not go */
     w->due = false;
     timer_stop(w->metrics_timer);
@@ -269,6 +271,7 @@ void run_finish(struct run *r, const char *reason)
     r->reason = reason;
     timer_stop(r->end_timer);
     timer_stop(r->give_up_timer);
+    run_live_last(r);
     run_capture_last(r);
     run_capture_next(r);
 }
@@ -294,7 +297,7 @@ static void leave(struct run *r)
 
 void run_leave_if_done(struct run *r)
 {
-    if (r->stage == ENDING && !r->captured) {
+    if (r->stage == ENDING && !r->captured && r->live_finishing == 0) {
         leave(r);
         return;
     }

@@ -26,7 +26,10 @@ struct run_options {
     const char *folder, *label; /* label NULL: "run" */
     const char *output;         /* the path of the only snapshot, NULL: named by the run */
     bool compress;
-    bool analyze; /* fill heap_classes from each snapshot */
+    bool analyze;              /* fill heap_classes from each snapshot */
+    int64_t live_sample_every; /* bytes; 0: no live profile */
+    int64_t live_interval_us;
+    bool live_steal;
     struct guard_limits limits;
     double max_pause_share;
     bool allow_remote;
@@ -39,10 +42,11 @@ struct run_target {
     struct target_identity identity;
     int64_t readings; /* rows written */
     int64_t snapshots, refused, failed;
+    int64_t live_readings; /* of the live profile */
     /* Figures for the summary; NAN until known. Bytes. */
     double first_heap, last_heap;   /* heap used at the first and the latest reading */
     double first_rss, last_rss;     /* the first after a first snapshot, which raises it */
-    double first_floor, last_floor; /* heap used right after the first and the latest snapshot */
+    double first_floor, last_floor; /* heap used right after the first and the latest full GC */
     int64_t first_ms, first_rss_ms, last_ms; /* wall clock of those readings */
     int64_t first_floor_ms, last_floor_ms;
     double pause_ms;              /* all stalls together */

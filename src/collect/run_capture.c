@@ -100,6 +100,7 @@ static void captured(void *arg, const struct capture_outcome *o)
     }
     r->handlers->snapshot(r->arg, &w->facts, r->capture_trigger, o->file ? o->file->path : path, o);
     free(path);
+    run_live_captured(w, o);
     if (!isnan(o->pause_ms))
         w->rested_at_us = clock_monotonic_us() +
                           guard_rest_us((int64_t)(o->pause_ms * 1000), r->options.max_pause_share);

@@ -7,6 +7,7 @@
 
 #include "collect/analysis.h"
 #include "collect/child.h"
+#include "collect/live_profile.h"
 
 enum stage { STARTING, RUNNING, ENDING, LEAVING, OVER };
 
@@ -25,6 +26,8 @@ struct watched {             /* one target */
     struct capture_memory memory;
     struct classes *classes; /* NULL until a snapshot was analysed */
     struct timer *metrics_timer, *snapshot_timer;
+    struct live_profile *live; /* NULL: off, or not attached */
+    int64_t live_number;       /* of its next reading, while there is none */
     int64_t next_reading_us, last_capture_us;
     int64_t rested_at_us; /* before this the pause budget allows no scheduled capture */
     bool reading, due;
@@ -50,6 +53,7 @@ struct run {
     char *capture_path;
     const char *capture_trigger;
     int64_t capture_started_us, capture_id, sequence;
+    int live_finishing; /* last readings of the live profile that are on their way */
     struct timer *end_timer, *give_up_timer;
     int64_t first_attach_ms;
     const char *reason;
@@ -85,5 +89,12 @@ void run_capture_last(struct run *r);
 /* ---- run_analysis.c ---- */
 void run_analysis_add(
     struct watched *w, int64_t snapshot_id, const struct capture_result *captured);
+
+/* ---- run_live.c ---- */
+void run_live_begin(struct watched *w); /* of a target that was attached */
+void run_live_gone(struct watched *w);
+void run_live_captured(struct watched *w, const struct capture_outcome *o);
+/* Asks for last readings; live_finishing counts them. */
+void run_live_last(struct run *r);
 
 #endif

@@ -109,6 +109,7 @@ void run_target_free(struct watched *w)
         return;
     timer_free(w->metrics_timer);
     timer_free(w->snapshot_timer);
+    live_profile_free(w->live);
     free(w->facts.identity.title);
     free(w->facts.identity.url);
     free(w->facts.identity.inspector_id);

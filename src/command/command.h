@@ -47,7 +47,6 @@ extern const struct command command_version;
 extern const struct command command_metrics;
 extern const struct command command_db;
 extern const struct command command_verify;
-extern const struct command command_summary;
 extern const struct command command_diff;
 extern const struct command command_retainers;
 extern const struct command command_dominators;

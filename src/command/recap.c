@@ -66,7 +66,7 @@ static void print_target(const struct show_out *out, const struct run_target *t)
         fprintf(out->file, ", %lld failed", (long long)t->failed);
     fprintf(out->file, "\n");
     print_growth(out, "heap", t->first_heap, t->last_heap, t->last_ms - t->first_ms);
-    if (t->snapshots > 1)
+    if (t->snapshots > 1 || t->live_readings > 1)
         print_growth(out, "heap without garbage", t->first_floor, t->last_floor,
             t->last_floor_ms - t->first_floor_ms);
     if (t->identity.kind != TARGET_WORKER) /* it is the whole process' */

@@ -13,16 +13,23 @@
 /* What is on, and how to turn each off. */
 static void say_what_is_on(const struct settings *s, char out[FIRST_LINE_SIZE])
 {
-    char readings[TEXT_SHORT], snapshots[TEXT_SHORT];
+    char readings[TEXT_SHORT], snapshots[TEXT_SHORT], live[TEXT_SHORT];
     text_duration(readings, settings_number(s, SET_METRICS_INTERVAL));
     text_duration(snapshots, settings_number(s, SET_SNAPSHOT_INTERVAL));
     int used = snprintf(out, FIRST_LINE_SIZE, "readings every %s (--metrics-interval); ", readings);
     if (settings_flag(s, SET_SNAPSHOTS))
-        snprintf(out + used, FIRST_LINE_SIZE - (size_t)used,
+        used += snprintf(out + used, FIRST_LINE_SIZE - (size_t)used,
             "snapshots every %s to %.200s (--no-snapshots turns them off)", snapshots,
             settings_text(s, SET_DIR));
     else
-        snprintf(out + used, FIRST_LINE_SIZE - (size_t)used, "snapshots off (--snapshots)");
+        used += snprintf(out + used, FIRST_LINE_SIZE - (size_t)used, "snapshots off (--snapshots)");
+    if (strcmp(settings_text(s, SET_LIVE_PROFILE), "off") == 0)
+        snprintf(out + used, FIRST_LINE_SIZE - (size_t)used,
+            "; live profile off (--live-profile 512KB)");
+    else
+        snprintf(out + used, FIRST_LINE_SIZE - (size_t)used,
+            "; live profile read every %s (--live-profile off turns it off)",
+            text_duration(live, settings_number(s, SET_LIVE_PROFILE_INTERVAL)));
 }
 
 static int read_analyze(const struct settings *s, bool *ret, struct err *e)
@@ -31,6 +38,25 @@ static int read_analyze(const struct settings *s, bool *ret, struct err *e)
     if (strcmp(text, "auto") != 0 && strcmp(text, "off") != 0)
         return err_set(e, ERR_USAGE, "--analyze \"%s\": expected auto or off", text);
     *ret = strcmp(text, "auto") == 0;
+    return 0;
+}
+
+#define LIVE_SAMPLE_DEFAULT "512KB"
+#define LIVE_SAMPLE_MIN     1024 /* a sample for nearly every object: it would only cost */
+
+/* "512KB", "off" (0) or "steal". */
+static int read_live_profile(const struct settings *s, int64_t *ret, bool *ret_steal, struct err *e)
+{
+    const char *text = settings_text(s, SET_LIVE_PROFILE);
+    *ret_steal = strcmp(text, "steal") == 0;
+    *ret = 0;
+    if (strcmp(text, "off") == 0)
+        return 0;
+    int rc = text_parse_size(*ret_steal ? LIVE_SAMPLE_DEFAULT : text, ret, e);
+    if (rc)
+        return err_context(e, "--live-profile (a size, off or steal)");
+    if (*ret < LIVE_SAMPLE_MIN)
+        return err_set(e, ERR_USAGE, "--live-profile %s: at least 1KB", text);
     return 0;
 }
 
@@ -48,6 +74,10 @@ static int run(const struct invocation *in, struct err *e)
     bool analyze = false;
     if (rc == 0)
         rc = read_analyze(s, &analyze, e);
+    int64_t live_sample_every = 0;
+    bool live_steal = false;
+    if (rc == 0)
+        rc = read_live_profile(s, &live_sample_every, &live_steal, e);
     if (rc)
         goto out;
     struct run_options options = {.addresses = addresses,
@@ -65,6 +95,9 @@ static int run(const struct invocation *in, struct err *e)
         .label = settings_text(s, SET_LABEL),
         .compress = settings_flag(s, SET_COMPRESS),
         .analyze = analyze,
+        .live_sample_every = live_sample_every,
+        .live_interval_us = settings_number(s, SET_LIVE_PROFILE_INTERVAL),
+        .live_steal = live_steal,
         .limits = conduct_limits(s),
         .max_pause_share = settings_share(s, SET_MAX_PAUSE_SHARE),
         .allow_remote = settings_flag(s, SET_ALLOW_REMOTE)};
@@ -79,7 +112,7 @@ static const enum setting_id accepted[] = {SET_DURATION, SET_METRICS_INTERVAL, S
     SET_SNAPSHOT_INTERVAL, SET_MAX_SNAPSHOTS, SET_DIR, SET_LABEL, SET_COMPRESS, SET_ANALYZE, SET_DB,
     SET_SCHEMA, SET_DRAIN, SET_LOCAL_KEEP, SET_OUTBOX_SIZE, SET_NO_MIGRATE, SET_WAIT, SET_GIVE_UP,
     SET_MATCH, SET_MAX_PAUSE, SET_MAX_PAUSE_SHARE, SET_MIN_FREE, SET_FORCE, SET_ALLOW_REMOTE,
-    SET_TIMEOUT, SET_END};
+    SET_TIMEOUT, SET_LIVE_PROFILE, SET_LIVE_PROFILE_INTERVAL, SET_END};
 
 const struct command command_run = {
     .name = "run",

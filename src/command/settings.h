@@ -32,6 +32,8 @@ enum setting_id {
     SET_SNAPSHOT_INTERVAL,
     SET_MAX_SNAPSHOTS,
     SET_LABEL,
+    SET_LIVE_PROFILE,
+    SET_LIVE_PROFILE_INTERVAL,
     /* files */
     SET_DIR,
     SET_COMPRESS,

@@ -1,0 +1,80 @@
+/* What was allocated where: the stacks of a sampling profile or of an allocation timeline, with
+ * what of it still lives, and folded by site. Pure: no output, no recursion.
+ *
+ * A site is the innermost frame that has a URL; a function without a name takes that of its nearest
+ * named caller: "stashInvoice/<anonymous>". Lines and columns are those where the function begins,
+ * from 1; 0 is unknown. */
+#ifndef HEAPTAP_HEAP_ALLOCATIONS_H
+#define HEAPTAP_HEAP_ALLOCATIONS_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <cjson/cJSON.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct allocations;
+
+#define ALLOCATION_NONE    UINT32_MAX /* no node */
+#define ALLOCATION_UNKNOWN (-1)       /* a count or size that the source does not tell */
+
+struct allocation_frame {
+    const char *function, *url; /* "" without; bytes from outside, without NUL */
+    uint32_t line, column;
+};
+
+struct allocation_node {
+    uint32_t parent; /* the caller; a smaller number than the node's own, or ALLOCATION_NONE */
+    uint32_t frame;
+    /* Of this stack alone, callers not included; bytes. Or ALLOCATION_UNKNOWN. */
+    int64_t live_count, live_bytes, count, bytes;
+};
+
+/* Reads a sampling profile, as HeapProfiler.getSamplingProfile returns it and as .heapprofile files
+ * hold it: {"head":{"callFrame":…,"selfSize":…,"children":[…]},"samples":[…]}. It tells bytes only.
+ * ERR_FORMAT. */
+int allocations_from_profile(
+    const cJSON *profile, struct allocations **ret, struct err *e) MUST_USE;
+void allocations_free(struct allocations *a); /* NULL is fine */
+
+uint32_t allocations_count(const struct allocations *a); /* nodes, the root first */
+const struct allocation_node *allocations_node(const struct allocations *a, uint32_t node);
+const struct allocation_frame *allocations_frame(const struct allocations *a, uint32_t node);
+/* Of a profile: how many objects were sampled and live; ALLOCATION_UNKNOWN for a timeline. */
+int64_t allocations_samples(const struct allocations *a);
+
+struct allocation_site {
+    struct allocation_frame frame; /* function: with the caller's name as said above; owned */
+    int64_t live_count, live_bytes, count, bytes;
+    uint32_t heaviest; /* the node with the most live bytes, in what was folded */
+};
+
+struct allocation_sites {
+    struct allocation_site *items;
+    size_t count;
+    void *texts; /* owned */
+};
+
+/* Folds stacks by site, in the order of function, URL, line and column. The sites outlive a. */
+int allocations_fold(
+    const struct allocations *a, struct allocation_sites *ret, struct err *e) MUST_USE;
+void allocation_sites_free(struct allocation_sites *s); /* safe on zeros */
+
+/* The order that allocations_fold makes. */
+int allocation_site_compare(const struct allocation_site *a, const struct allocation_site *b);
+/* Most live bytes first, then most bytes in all, then the order of allocations_fold; a sorting of
+ * its own: sites in this order are no input for allocation_sites_walk. */
+void allocation_sites_rank(struct allocation_sites *s);
+
+/* Walks two foldings side by side and tells each site that is in either of them; then or now is
+ * NULL where it is in one only. */
+void allocation_sites_walk(const struct allocation_sites *then, const struct allocation_sites *now,
+    void (*tell)(void *arg, const struct allocation_site *then, const struct allocation_site *now),
+    void *arg);
+
+/* The stack of a node as a JSON array of {"function","url","line","column"}, innermost first; texts
+ * are made valid UTF-8. Owned by the caller; NULL when memory is out. */
+cJSON *allocations_stack(const struct allocations *a, uint32_t node);
+
+#endif

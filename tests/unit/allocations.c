@@ -1,0 +1,231 @@
+/* Stacks of allocations: whose site a byte counts for, what changed between two readings, and
+ * profiles that lie. */
+#include "heap/allocations.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static int parse(const char *json, struct allocations **ret)
+{
+    cJSON *tree = cJSON_Parse(json);
+    struct err e = ERR_NONE;
+    assert_non_null(tree);
+    int rc = allocations_from_profile(tree, ret, &e);
+    cJSON_Delete(tree);
+    if (rc)
+        assert_true(strlen(e.text) > 0);
+    return rc;
+}
+
+#define FRAME(name, url, line, column)                                                             \
+    "{\"callFrame\":{\"functionName\":\"" name "\",\"scriptId\":\"1\",\"url\":\"" url              \
+    "\",\"lineNumber\":" line ",\"columnNumber\":" column "}"
+#define ROOT FRAME("(root)", "", "-1", "-1")
+
+/* root -> server -> stashInvoice -> map (no URL) -> "" ; root -> stashInvoice -> map -> "" */
+static const char invoices[] = "{\"head\":" ROOT ",\"selfSize\":0,\"children\":[" FRAME(
+    "server", "file:///a.js", "1", "2") ",\"selfSize\":10,\"children\":[" FRAME("stashInvoice",
+    "file:///a.js", "8", "4") ",\"selfSize\":0,\"children\":[" FRAME("map", "", "-1",
+    "-1") ",\"selfSize\":7,\"children\":[" FRAME("", "file:///a.js", "9",
+    "19") ",\"selfSize\":100,\"children\":[]}]}]}]}," FRAME("stashInvoice", "file:///a.js", "8",
+    "4") ",\"selfSize\":1,\"children\":[" FRAME("map", "", "-1",
+    "-1") ",\"selfSize\":0,\"children\":[" FRAME("", "file:///a.js", "9",
+    "19") ",\"selfSize\":300,\"children\":[]}]}]}"
+          "]},\"samples\":[{\"size\":100,\"nodeId\":5,\"ordinal\":1}]}";
+
+static const struct allocation_site *find(const struct allocation_sites *s, const char *function)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (strcmp(s->items[i].frame.function, function) == 0)
+            return &s->items[i];
+    return NULL;
+}
+
+static void a_site_is_the_innermost_frame_with_a_url(void **state)
+{
+    struct allocations *a;
+    struct allocation_sites s;
+    struct err e = ERR_NONE;
+    (void)state;
+    assert_int_equal(parse(invoices, &a), 0);
+    assert_int_equal(allocations_count(a), 8);
+    assert_int_equal(allocations_samples(a), 1);
+    assert_int_equal(allocations_fold(a, &s, &e), 0);
+    assert_int_equal(s.count, 3);
+    const struct allocation_site *site = find(&s, "stashInvoice/<anonymous>");
+    assert_non_null(site);
+    assert_int_equal(site->live_bytes, 400);
+    assert_int_equal(site->live_count, ALLOCATION_UNKNOWN);
+    assert_int_equal(site->frame.line, 10); /* from 1, the profile counts from 0 */
+    assert_int_equal(site->frame.column, 20);
+    assert_string_equal(site->frame.url, "file:///a.js");
+    assert_int_equal(allocations_node(a, site->heaviest)->live_bytes, 300);
+    site = find(&s, "stashInvoice"); /* what map allocates is the caller's */
+    assert_non_null(site);
+    assert_int_equal(site->live_bytes, 8);
+    allocation_sites_rank(&s);
+    assert_string_equal(s.items[0].frame.function, "stashInvoice/<anonymous>");
+    assert_string_equal(s.items[1].frame.function, "server");
+    cJSON *stack = allocations_stack(a, s.items[0].heaviest);
+    assert_int_equal(cJSON_GetArraySize(stack), 3); /* without the root */
+    const cJSON *outer = cJSON_GetArrayItem(stack, 2);
+    assert_string_equal(
+        cJSON_GetStringValue(cJSON_GetObjectItem(outer, "function")), "stashInvoice");
+    assert_int_equal((int)cJSON_GetObjectItem(outer, "line")->valuedouble, 9);
+    cJSON_Delete(stack);
+    allocations_free(a); /* the sites outlive it */
+    assert_string_equal(s.items[0].frame.function, "stashInvoice/<anonymous>");
+    allocation_sites_free(&s);
+}
+
+static void what_has_no_url_at_all_keeps_its_own_name(void **state)
+{
+    struct allocations *a;
+    struct allocation_sites s;
+    struct err e = ERR_NONE;
+    (void)state;
+    assert_int_equal(parse("{\"head\":" ROOT ",\"selfSize\":5,\"children\":[" FRAME("(V8 API)", "",
+                               "-1", "-1") ",\"selfSize\":6,\"children\":[]}," FRAME("", "node:x",
+                               "0", "0") ",\"selfSize\":7,\"children\":[]}]}}",
+                         &a),
+        0);
+    assert_int_equal(allocations_samples(a), ALLOCATION_UNKNOWN);
+    assert_int_equal(allocations_fold(a, &s, &e), 0);
+    assert_int_equal(s.count, 3);
+    assert_int_equal(find(&s, "(root)")->live_bytes, 5);
+    assert_int_equal(find(&s, "(V8 API)")->live_bytes, 6);
+    assert_int_equal(find(&s, "<anonymous>")->live_bytes, 7);
+    assert_int_equal(find(&s, "<anonymous>")->frame.line, 1);
+    allocation_sites_free(&s);
+    allocations_free(a);
+}
+
+static void profiles_that_lie_are_refused(void **state)
+{
+    static const char *const bad[] = {
+        "{}",
+        "[]",
+        "{\"head\":[]}",
+        "{\"head\":{}}",
+        "{\"head\":{\"callFrame\":{}}}",
+        "{\"head\":" ROOT ",\"selfSize\":-1}}",
+        "{\"head\":" ROOT ",\"selfSize\":1e300}}",
+        "{\"head\":" ROOT ",\"selfSize\":\"1\"}}",
+        "{\"head\":" ROOT ",\"selfSize\":1,\"children\":{}}}",
+        "{\"head\":" ROOT ",\"selfSize\":1,\"children\":[1]}}",
+        "{\"head\":" ROOT ",\"selfSize\":1,\"children\":[null]}}",
+    };
+    struct allocations *a = NULL;
+    struct err e = ERR_NONE;
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(parse(bad[i], &a), ERR_FORMAT);
+    assert_int_equal(allocations_from_profile(NULL, &a, &e), ERR_FORMAT);
+    assert_null(a);
+}
+
+static void places_out_of_range_are_unknown(void **state)
+{
+    struct allocations *a;
+    (void)state;
+    assert_int_equal(parse("{\"head\":" FRAME("f", "u", "1e30", "-7") ",\"selfSize\":1}}", &a), 0);
+    assert_int_equal(allocations_frame(a, 0)->line, 0);
+    assert_int_equal(allocations_frame(a, 0)->column, 0);
+    allocations_free(a);
+}
+
+/* The walk must neither recurse nor lose a branch: 400 deep, each with a sibling. */
+static void deep_stacks_are_walked(void **state)
+{
+    enum { DEPTH = 400 };
+    struct buf text = buf_new(1 << 20);
+    struct allocations *a;
+    struct allocation_sites s;
+    struct err e = ERR_NONE;
+    (void)state;
+    assert_int_equal(buf_add_text(&text, "{\"head\":"), 0);
+    for (int i = 0; i < DEPTH; i++)
+        assert_int_equal(
+            buf_addf(&text, FRAME("f%d", "u", "1", "1") ",\"selfSize\":1,\"children\":[", i), 0);
+    for (int i = 0; i < DEPTH; i++)
+        assert_int_equal(
+            buf_add_text(&text, i ? "," FRAME("leaf", "u", "2", "2") ",\"selfSize\":2}]}" : "]}"),
+            0);
+    assert_int_equal(buf_add_text(&text, "}"), 0);
+    assert_int_equal(parse(text.data, &a), 0);
+    assert_int_equal(allocations_count(a), 2 * DEPTH - 1);
+    assert_int_equal(allocations_fold(a, &s, &e), 0);
+    assert_int_equal(s.count, DEPTH + 1);
+    assert_int_equal(find(&s, "leaf")->live_bytes, 2 * (DEPTH - 1));
+    allocation_sites_free(&s);
+    allocations_free(a);
+    buf_free(&text);
+}
+
+struct seen {
+    int appeared, changed, same, vanished;
+};
+
+static void see(void *arg, const struct allocation_site *then, const struct allocation_site *now)
+{
+    struct seen *seen = arg;
+    if (!then)
+        seen->appeared++;
+    else if (!now)
+        seen->vanished++;
+    else if (then->live_bytes != now->live_bytes)
+        seen->changed++;
+    else
+        seen->same++;
+}
+
+static void two_readings_differ_by_their_sites(void **state)
+{
+    static const char then_text[] = "{\"head\":" ROOT ",\"selfSize\":0,\"children\":[" FRAME(
+        "kept", "u", "1", "1") ",\"selfSize\":1}," FRAME("grows", "u", "2",
+        "1") ",\"selfSize\":1}," FRAME("goes", "u", "3", "1") ",\"selfSize\":1}]}}";
+    static const char now_text[] = "{\"head\":" ROOT ",\"selfSize\":0,\"children\":[" FRAME(
+        "comes", "u", "9", "1") ",\"selfSize\":1}," FRAME("grows", "u", "2",
+        "1") ",\"selfSize\":5}," FRAME("kept", "u", "1", "1") ",\"selfSize\":1}," FRAME("kept", "u",
+        "7", "1") ",\"selfSize\":1}]}}"; /* another line is another site */
+    struct allocations *a, *b;
+    struct allocation_sites then, now, none = {0};
+    struct seen seen = {0};
+    struct err e = ERR_NONE;
+    (void)state;
+    assert_int_equal(parse(then_text, &a), 0);
+    assert_int_equal(parse(now_text, &b), 0);
+    assert_int_equal(allocations_fold(a, &then, &e), 0);
+    assert_int_equal(allocations_fold(b, &now, &e), 0);
+    allocation_sites_walk(&then, &now, see, &seen);
+    assert_int_equal(seen.appeared, 2);
+    assert_int_equal(seen.changed, 1);
+    assert_int_equal(seen.same, 1);
+    assert_int_equal(seen.vanished, 1);
+    allocation_sites_walk(&none, &now, see, &seen);
+    assert_int_equal(seen.appeared, 6);
+    allocation_sites_free(&then);
+    allocation_sites_free(&now);
+    allocations_free(a);
+    allocations_free(b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_site_is_the_innermost_frame_with_a_url),
+        cmocka_unit_test(what_has_no_url_at_all_keeps_its_own_name),
+        cmocka_unit_test(profiles_that_lie_are_refused),
+        cmocka_unit_test(places_out_of_range_are_unknown),
+        cmocka_unit_test(deep_stacks_are_walked),
+        cmocka_unit_test(two_readings_differ_by_their_sites),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
