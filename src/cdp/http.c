@@ -120,6 +120,19 @@ static int on_body(struct http *h, const char *bytes, size_t length)
     return rc;
 }
 
+/* said: libwebsockets' own words, not always ended by a NUL. */
+static void not_connected(struct http *h, const char *said, size_t length)
+{
+    static const char refused[] = "Unable to connect";
+    size_t words = said ? strnlen(said, length) : 0;
+    if (words == 0 || strncmp(said, refused, sizeof refused - 1) == 0)
+        err_set(&h->why, ERR_UNREACHABLE, "nothing listens on %s", h->where);
+    else
+        err_set(&h->why, ERR_UNREACHABLE,
+            "%s is not an inspector: it does not answer in HTTP (%.*s)", h->where, (int)words,
+            said);
+}
+
 static int on_lws(struct loop_socket *side, struct lws *wsi, enum lws_callback_reasons reason,
     void *in, size_t length)
 {
@@ -142,8 +155,7 @@ static int on_lws(struct loop_socket *side, struct lws *wsi, enum lws_callback_r
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
     case LWS_CALLBACK_CLOSED_CLIENT_HTTP:
         if (!h->status && reason == LWS_CALLBACK_CLIENT_CONNECTION_ERROR)
-            err_set(&h->why, ERR_UNREACHABLE, "nothing listens on %s (%.*s)", h->where,
-                in ? (int)strnlen(in, length) : 0, in ? (const char *)in : "");
+            not_connected(h, in, length);
         else
             err_set(
                 &h->why, ERR_PROTOCOL, "%s closes the connection before its answer ends", h->where);

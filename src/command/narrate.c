@@ -231,7 +231,7 @@ static void on_snapshot(void *arg, const struct run_target *t, const char *trigg
         log_info("%s: snapshot %s (%s, %s nodes, stalled %s)", recap_name(t, name), path,
             text_size(size, (double)o->file->bytes), text_count(nodes, o->file->nodes),
             text_duration(pause, (int64_t)(o->pause_ms * 1000)));
-    else
+    else if (strcmp(trigger, "manual") != 0) /* else it is the command's own error */
         log_warn("%s: no snapshot: %s", recap_name(t, name), o->why.text);
 }
 
