@@ -120,7 +120,7 @@ CREATE TABLE memory_metrics (
 );
 CREATE INDEX memory_metrics_created_at ON memory_metrics (created_at);
 CREATE INDEX memory_metrics_label ON memory_metrics (label);
-CREATE INDEX memory_metrics_request ON memory_metrics (run_id, request_id)
+CREATE INDEX memory_metrics_request ON memory_metrics (request_id, run_id)
     WHERE request_id IS NOT NULL;
 
 CREATE TABLE heap_classes (

@@ -1,0 +1,114 @@
+// A run that ships to a real PostgreSQL (tests/postgres/with-postgres starts it), seen from outside:
+// the guide's variables, psql, an outage, and db ship.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { assertError, assertExit, heaptap, house, startHeaptap, startTarget, until, workspace } from './lib.mjs';
+
+const { PGHOST, PGPORT, PGUSER, TEST_POSTGRES } = process.env;
+assert.ok(TEST_POSTGRES, 'run this under tests/postgres/with-postgres');
+
+// A database of its own for each test.
+let number = 0;
+function database() {
+    const name = `e2e_${++number}`;
+    execFileSync('psql', ['-q', '-c', `CREATE DATABASE ${name}`, 'postgres']);
+    return { name, url: `postgresql://${PGUSER}:hush@${PGHOST}:${PGPORT}/${name}` };
+}
+const psql = (db, ...args) =>
+    execFileSync('psql', ['-X', '-A', '-t', '-v', 'ON_ERROR_STOP=1', db.name, ...args], { encoding: 'utf8' }).trim();
+const control = (what) => execFileSync(TEST_POSTGRES, [what]);
+
+const complete = (db) => psql(db, '-c', `SELECT count(*) FROM runs r WHERE (SELECT coalesce(max(seq), 0) - count(*)
+    FROM memory_metrics m WHERE m.run_id = r.run_id) <> coalesce(r.lost_memory_metrics, 0)`) === '0';
+
+test('the guide\'s variables ship a run, and its queries answer in psql', async (t) => {
+    const ws = workspace(t);
+    const db = database();
+    const target = await startTarget(t);
+    const env = { ENABLE_MEMORY_DB_LOGGING: 'true', DATABASE_URL: `${db.url}?connection_limit=3&pgbouncer=true` };
+    const run = await heaptap(t, ws, ['run', String(target.port), '--dir', ws.dir, '--duration', '3s',
+        '--metrics-interval', '500ms'], { env });
+    assertExit(run, 0);
+    assert.match(run.stderr, /dropped what libpq does not know: connection_limit, pgbouncer/);
+    assert.doesNotMatch(run.stdout + run.stderr, /hush/, 'a password was printed');
+    assert.ok(complete(db));
+    assert.ok(Number(psql(db, '-c', 'SELECT count(*) FROM memory_metrics')) >= 5);
+    assert.equal(psql(db, '-c', 'SELECT state FROM runs'), 'ended');
+    assert.ok(Number(psql(db, '-c', `SELECT count(*) FROM heap_snapshots WHERE state = 'complete'`)) >= 1);
+    for (const name of ['latest', 'labels.postgres', 'minutes.postgres'])
+        assert.notEqual(psql(db, '-f', path.join(house, `sql/queries/${name}.sql`)), '', name);
+    psql(db, '-f', path.join(house, 'sql/queries/requests.postgres.sql'));
+    const answer = await heaptap(t, ws, ['metrics', 'latest', '--json'], { env });
+    assertExit(answer, 0);
+    assert.ok(JSON.parse(answer.stdout).rows.length >= 5);
+    const status = await heaptap(t, ws, ['db', 'status', '--json'], { env });
+    assertExit(status, 0);
+    assert.equal(JSON.parse(status.stdout).postgres.runs[0].missing, 0);
+    assert.deepEqual(JSON.parse(status.stdout).sqlite.waiting, []);
+});
+
+test('a server that goes away in the middle costs no row: the end says so and db ship sends the rest', async (t) => {
+    const ws = workspace(t);
+    const db = database();
+    const target = await startTarget(t);
+    const options = ['--db', db.url];
+    const run = startHeaptap(t, ws, ['run', String(target.port), '--dir', ws.dir, ...options, '--no-snapshots',
+        '--metrics-interval', '100ms', '--drain', '1s']);
+    await until(() => {
+        try {
+            return Number(psql(db, '-c', 'SELECT count(*) FROM memory_metrics')) >= 5;
+        } catch {
+            return false;
+        }
+    }, 'rows in PostgreSQL');
+    control('stop');
+    await run.printed(/rows wait in .* and are sent when it works again/);
+    await new Promise((resolve) => setTimeout(resolve, 1000));
+    run.child.kill('SIGINT');
+    await run.done;
+    assertError(run, 5, /rows were not shipped .*heaptap db ship/);
+    const status = await heaptap(t, ws, ['db', 'status', '--json', ...options]);
+    assertExit(status, 0);
+    assert.ok(JSON.parse(status.stdout).sqlite.waiting[0].waiting >= 5);
+    assert.match(JSON.parse(status.stdout).postgres.error, /refused/);
+    assertError(await heaptap(t, ws, ['db', 'ship', '--timeout', '1s', ...options]), 5, /still wait/);
+    control('start');
+    const shipped = await heaptap(t, ws, ['db', 'ship', '--json', ...options]);
+    assertExit(shipped, 0);
+    assert.ok(JSON.parse(shipped.stdout).shipped >= 5);
+    assert.ok(complete(db));
+    assert.equal(psql(db, '-c', 'SELECT state FROM runs'), 'ended');
+});
+
+test('a memory_metrics of somebody else is left alone until adoption is asked for', async (t) => {
+    const ws = workspace(t);
+    const db = database();
+    const target = await startTarget(t);
+    psql(db, '-c', `CREATE TABLE memory_metrics (id serial PRIMARY KEY, heap_used double precision, label text,
+        created_at timestamptz DEFAULT now()); INSERT INTO memory_metrics (label) VALUES ('theirs')`);
+    const run = (args) => heaptap(t, ws, ['run', String(target.port), '--dir', ws.dir, '--db', db.url,
+        '--no-snapshots', '--duration', '1s', '--metrics-interval', '200ms', ...args]);
+    assertError(await run([]), 5, /db init --adopt.*--schema NAME/);
+    assert.equal(psql(db, '-c', 'SELECT count(*) FROM pg_tables WHERE schemaname = \'public\''), '1');
+    assertExit(await run(['--schema', 'watch']), 0);
+    assert.ok(Number(psql(db, '-c', 'SELECT count(*) FROM watch.memory_metrics')) >= 2);
+    assertExit(await heaptap(t, ws, ['db', 'init', '--adopt', '--db', db.url]), 0);
+    assertExit(await run([]), 0);
+    assert.ok(Number(psql(db, '-c', 'SELECT count(*) FROM public.memory_metrics WHERE run_id IS NOT NULL')) >= 2);
+    assert.equal(psql(db, '-c', 'SELECT label FROM public.memory_metrics WHERE run_id IS NULL'), 'theirs');
+});
+
+test('an empty database is made by run, not with --no-migrate', async (t) => {
+    const ws = workspace(t);
+    const db = database();
+    const target = await startTarget(t);
+    const args = ['run', String(target.port), '--dir', ws.dir, '--db', db.url, '--no-snapshots', '--duration', '500ms'];
+    assertExit(await heaptap(t, ws, ['db', 'init']), 0); // SQLite has its tables already
+    assertError(await heaptap(t, ws, [...args, '--no-migrate']), 5, /db init/);
+    assertExit(await heaptap(t, ws, args), 0);
+    assertExit(await heaptap(t, ws, [...args, '--no-migrate']), 0);
+    assert.equal(fs.existsSync(path.join(ws.env.XDG_STATE_HOME, 'heaptap/heaptap.db')), true);
+});
