@@ -12,7 +12,7 @@ const json = async (t, ws, args) => {
     assertExit(run, 0);
     return JSON.parse(run.stdout);
 };
-const sqlite = (file, sql) => execFileSync('sqlite3', [file], { input: sql, encoding: 'utf8' }).trim();
+const sqlite = (file, sql) => execFileSync('sqlite3', ['-cmd', '.timeout 5000', file], { input: sql, encoding: 'utf8' }).trim();
 
 test('what a run recorded is found by db status and every metrics question', async (t) => {
     const ws = workspace(t);
