@@ -265,7 +265,8 @@ static void write_struct(
     for (int i = 0; i < list->count; i++) {
         const struct field *f = &list->list[i];
         const char *member = snake(f->name);
-        put(out, f->note[0] ? "    /* %s */\n" : "", f->note);
+        if (f->note[0])
+            put(out, "    /* %s */\n", f->note);
         if (has_flag(f))
             put(out, "    bool has_%s;\n", member);
         if (f->array)
