@@ -80,6 +80,9 @@ static const struct show_column sites_columns[] = {
     {"first", "first_bytes", SHOW_SIZE, 0},
     {"last", "last_bytes", SHOW_SIZE, 0},
     {"growth", "growth_bytes", SHOW_DELTA, 0},
+    {"an hour", "bytes_per_hour", SHOW_SIZE, 0},
+    {"at least", "low", SHOW_SIZE, 0},
+    {"at most", "high", SHOW_SIZE, 0},
     {"readings", "readings", SHOW_COUNT, 0},
 };
 
@@ -241,15 +244,17 @@ const struct command command_metrics = {
                 "  heaptap metrics trend --since 2h\n"
                 "  heaptap metrics compare --run all --json\n"
                 "  heaptap metrics sites --top 10\n",
-    .details = "latest    the newest readings\n"
-               "trend     minute by minute, with a plot on a terminal\n"
-               "compare   the labels beside one another: before and after, floors after GC\n"
-               "requests  what each route's requests measured; --label is a route\n"
-               "classes   which classes grew between analysed snapshots; --label is a class\n"
-               "sites     which allocating lines hold more and more; --label is a source\n"
-               "--run takes an id, its beginning, latest or all. The same questions stand as SQL "
-               "files in\n"
-               "sql/queries.\n",
+    .details =
+        "latest    the newest readings\n"
+        "trend     minute by minute, with a plot on a terminal\n"
+        "compare   the labels beside one another: before and after, floors after GC\n"
+        "requests  what each route's requests measured; --label is a route\n"
+        "classes   which classes grew between analysed snapshots; --label is a class\n"
+        "sites     which allocating lines hold more and more, by bytes an hour with their 95 %\n"
+        "          interval; --label is a source\n"
+        "--run takes an id, its beginning, latest or all. The same questions stand as SQL "
+        "files in\n"
+        "sql/queries.\n",
     .settings = accepted,
     .words_min = 1,
     .words_max = 1,

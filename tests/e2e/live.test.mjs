@@ -69,6 +69,11 @@ for (const node of versions) {
         assert.equal(series.at(-1).stack, null, 'a stack is kept once');
         assert.ok(sql(ws.db, `SELECT count(*) AS n FROM memory_metrics WHERE label = 'after-gc'`)[0].n >= 3);
         assertNoGap(ws.db, 'allocation_sites');
+        const answer = await heaptap(t, ws, ['metrics', 'sites', '--json', '--db', `sqlite:${ws.db}`]);
+        assertExit(answer, 0);
+        const [first] = JSON.parse(answer.stdout).rows;
+        assert.equal(first.function, sites[0].function, 'the steepest site is the leak');
+        assert.ok(first.low > 0 && first.low < first.bytes_per_hour && first.bytes_per_hour < first.high);
         const other = await client(t, target);
         assert.equal(await samples(other), false, 'sampling goes on after heaptap has left');
     });
