@@ -302,7 +302,43 @@ void classing_free(const struct heap *h, struct classing *c)
     *c = (struct classing){0};
 }
 
+/* One pass of a radix sort over eleven bits of the node, which keeps the order of equals. */
+static void places_pass(const struct place *from, struct place *to, uint32_t count, unsigned shift)
+{
+    enum { DIGITS = 1 << 11 };
+    uint32_t at[DIGITS + 1] = {0};
+    for (uint32_t i = 0; i < count; i++)
+        at[(from[i].node >> shift & (DIGITS - 1)) + 1]++;
+    for (uint32_t d = 0; d < DIGITS; d++)
+        at[d + 1] += at[d];
+    for (uint32_t i = 0; i < count; i++)
+        to[at[from[i].node >> shift & (DIGITS - 1)]++] = from[i];
+}
+
+/* By node; of several for one node the last in the file counts, as in DevTools. */
+int places_sort(struct heap *h)
+{
+    struct place *spare = calloc((size_t)h->place_count + 1, sizeof *spare);
+    uint32_t kept = 0;
+    if (!spare)
+        return ERR_NOMEM;
+    for (unsigned shift = 0; shift < 33; shift += 11) {
+        places_pass(h->places, spare, h->place_count, shift);
+        struct place *swap = h->places;
+        h->places = spare;
+        spare = swap;
+    }
+    free(spare);
+    for (uint32_t i = 0; i < h->place_count; i++)
+        if (i + 1 == h->place_count || h->places[i].node != h->places[i + 1].node)
+            h->places[kept++] = h->places[i];
+    h->place_count = kept;
+    return 0;
+}
+
 int heap_classify(struct heap *h, struct err *e)
 {
+    if (h->places && places_sort(h) < 0)
+        return err_set(e, ERR_NOMEM, "%s: out of memory for its locations", h->source.name);
     return classify_with(h, NULL, &h->shapes, &h->classing, e);
 }

@@ -109,7 +109,7 @@ struct strings {
 
 /* A location row; sorted by node. */
 struct place {
-    uint32_t node, script_id, line, column, row;
+    uint32_t node, script_id, line, column;
 };
 
 /* Interface definitions (plain objects grouped by shape). */
@@ -227,6 +227,7 @@ int heap_dominate(struct heap *h, struct err *e) MUST_USE;          /* R7 but th
 int heap_classify(struct heap *h, struct err *e) MUST_USE;          /* R8 */
 int heap_aggregate(struct heap *h, struct err *e) MUST_USE;         /* R7's sizes, R9, R10 */
 
+int places_sort(struct heap *h) MUST_USE; /* before heap_find_location; 0 or ERR_NOMEM */
 /* R8 with the given definitions, or with its own, which it makes. */
 int classify_with(const struct heap *h, const struct shapes *given, struct shapes *made,
     struct classing *out, struct err *e) MUST_USE;

@@ -219,6 +219,7 @@ static bool places_take(
 {
     const struct layout *l = &h->layout;
     (void)thread;
+    (void)row;
     if (h->place_count + rows > h->scan.place_capacity) {
         size_t capacity = 2 * (h->place_count + rows);
         struct place *p =
@@ -232,9 +233,8 @@ static bool places_take(
         uint32_t node = values[l->location_object];
         if (node % l->node_fields || node / l->node_fields >= h->layout.node_count)
             return false;
-        h->places[h->place_count++] =
-            (struct place){node / l->node_fields, values[l->location_script],
-                values[l->location_line], values[l->location_column], (uint32_t)row++};
+        h->places[h->place_count++] = (struct place){node / l->node_fields,
+            values[l->location_script], values[l->location_line], values[l->location_column]};
     }
     return true;
 }
@@ -246,30 +246,6 @@ static const char *places_fault(const struct heap *h, uint32_t field, uint64_t v
         (value % l->node_fields || value / l->node_fields >= h->layout.node_count))
         return "is not the index of a node";
     return value > UINT32_MAX ? "is too large a number" : NULL;
-}
-
-static int place_order(const void *a, const void *b)
-{
-    const struct place *x = a, *y = b;
-    if (x->node != y->node)
-        return x->node < y->node ? -1 : 1;
-    return (x->row > y->row) - (x->row < y->row);
-}
-
-/* By node; of several for one node the last in the file counts, as in DevTools. */
-static void places_sort(struct heap *h)
-{
-    bool sorted = true;
-    uint32_t kept = 0;
-    for (uint32_t i = 1; i < h->place_count && sorted; i++)
-        sorted = h->places[i - 1].node < h->places[i].node;
-    if (sorted)
-        return;
-    qsort(h->places, h->place_count, sizeof *h->places, place_order);
-    for (uint32_t i = 0; i < h->place_count; i++)
-        if (i + 1 == h->place_count || h->places[i].node != h->places[i + 1].node)
-            h->places[kept++] = h->places[i];
-    h->place_count = kept;
 }
 
 /* ---- the sections ---- */
@@ -375,8 +351,6 @@ static int read_places(struct reading *rd, uint64_t from, uint64_t *ret_end, str
     int r = rows_read(h, &spec, rd->numbers, from, &rows, ret_end, &whole, e);
     if (r == 0 && !whole)
         r = heap_note_damage(h, "the file ends within its locations", e);
-    if (r == 0)
-        places_sort(h);
     return r;
 }
 

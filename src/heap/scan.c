@@ -235,6 +235,15 @@ static int scan_progress(struct scan *s, int thread, uint64_t offset, struct err
     return 0;
 }
 
+/* The number that a damaged file ends with may lack digits: it is no number. */
+static void scan_drop_cut(const struct scan *s, struct piece *p)
+{
+    if (p->offset + p->length < s->heap->source.size)
+        return;
+    while (p->length && p->at[p->length - 1] >= '0' && p->at[p->length - 1] <= '9')
+        p->length--;
+}
+
 static int scan_work(void *arg, int thread, struct err *e)
 {
     struct scan *s = arg;
@@ -247,6 +256,8 @@ static int scan_work(void *arg, int thread, struct err *e)
         uint64_t number = atomic_fetch_add(&s->turns.next, 1), before;
         if ((r = piece_read(&p, &s->heap->source, s->from, number, e)) < 0)
             break;
+        if (s->heap->options.partial)
+            scan_drop_cut(s, &p);
         bool inside = p.at[-1] >= '0' && p.at[-1] <= '9' && number > 0;
         size_t stop = 0;
         size_t count = s->numbers->count(p.at, p.length, inside, &stop);
