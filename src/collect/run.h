@@ -47,7 +47,7 @@ struct run_target {
     double first_heap, last_heap;   /* heap used at the first and the latest reading */
     double first_rss, last_rss;     /* the first after a first snapshot, which raises it */
     double first_floor, last_floor; /* heap used right after the first and the latest full GC */
-    int64_t first_ms, first_rss_ms, last_ms; /* wall clock of those readings */
+    int64_t first_ms, last_ms;      /* wall clock of those readings */
     int64_t first_floor_ms, last_floor_ms;
     double pause_ms;              /* all stalls together */
     char *first_file, *last_file; /* snapshots, NULL until there is one */

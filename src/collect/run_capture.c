@@ -38,7 +38,6 @@ static void note_file(struct run_target *t, const struct capture_outcome *o)
     char *path = strdup(o->file->path);
     if (t->snapshots++ == 0) { /* the first one's own memory is no growth of the target's */
         t->first_rss = t->last_rss;
-        t->first_rss_ms = t->last_ms;
     }
     t->pause_ms += isnan(o->pause_ms) ? 0 : o->pause_ms;
     if (!isnan(o->heap_after)) {

@@ -17,7 +17,7 @@ static void note_reading(struct run_target *t, const struct sample *s)
     if (isnan(t->first_heap)) {
         t->first_heap = s->heap_used;
         t->first_rss = s->rss;
-        t->first_ms = t->first_rss_ms = s->wall_ms;
+        t->first_ms = s->wall_ms;
     }
     t->last_heap = s->heap_used;
     t->last_rss = s->rss;

@@ -30,7 +30,7 @@ const char *recap_name(const struct run_target *t, char out[RECAP_NAME_SIZE])
     return out;
 }
 
-/* "12.1 MB -> 30.2 MB (+18.1 MB, 2.1 GB an hour)" */
+/* "12.1 MB -> 30.2 MB  +18.1 MB, 2.1 GB an hour at this pace"; ms: over what time, 0: no pace. */
 static void print_growth(
     const struct show_out *out, const char *what, double first, double last, int64_t ms)
 {
@@ -65,13 +65,13 @@ static void print_target(const struct show_out *out, const struct run_target *t)
     if (t->failed)
         fprintf(out->file, ", %lld failed", (long long)t->failed);
     fprintf(out->file, "\n");
-    print_growth(out, "heap", t->first_heap, t->last_heap, t->last_ms - t->first_ms);
-    if (t->snapshots > 1 || t->live_readings > 1)
+    bool floors = t->snapshots > 1; /* the only figures whose pace means anything, if they exist */
+    print_growth(out, "heap", t->first_heap, t->last_heap, floors ? 0 : t->last_ms - t->first_ms);
+    if (floors)
         print_growth(out, "heap without garbage", t->first_floor, t->last_floor,
             t->last_floor_ms - t->first_floor_ms);
     if (t->identity.kind != TARGET_WORKER) /* it is the whole process' */
-        print_growth(
-            out, "resident memory", t->first_rss, t->last_rss, t->last_ms - t->first_rss_ms);
+        print_growth(out, "resident memory", t->first_rss, t->last_rss, 0);
     for (int i = 0; i < 2; i++) {
         const char *path = i == 0 ? t->first_file : t->last_file;
         if (!path)
