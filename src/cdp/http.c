@@ -127,6 +127,10 @@ static void not_connected(struct http *h, const char *said, size_t length)
     size_t words = said ? strnlen(said, length) : 0;
     if (words == 0 || strncmp(said, refused, sizeof refused - 1) == 0)
         err_set(&h->why, ERR_UNREACHABLE, "nothing listens on %s", h->where);
+    else if (h->tls_name)
+        err_set(&h->why, ERR_UNREACHABLE,
+            "TLS with %s fails: it speaks none, or shows no trusted certificate for \"%s\" (%.*s)",
+            h->where, h->tls_name, (int)words, said);
     else
         err_set(&h->why, ERR_UNREACHABLE,
             "%s is not an inspector: it does not answer in HTTP (%.*s)", h->where, (int)words,

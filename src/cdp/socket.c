@@ -1,13 +1,15 @@
 /* One TCP or TLS connection, over lws' raw client role. */
 #include "cdp/socket.h"
 #include "cdp/loop_lws.h"
+#include "cdp/tls.h"
 
 #include "base/buf.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define WRITE_SLICE (64 * 1024) /* at a time: lws copies what the kernel does not take */
+#define WRITE_SLICE (64 * 1024)          /* at a time: lws copies what the kernel does not take */
+#define PLAIN_MAX   (2 * LOOP_READ_SIZE) /* of one read: its bytes, and the rest of a record */
 
 struct socket {
     struct loop_socket lws_side; /* first: it is its socket */
@@ -15,10 +17,14 @@ struct socket {
     struct lws *wsi; /* NULL before it starts and after its end */
     const struct socket_handlers *handlers;
     void *arg;
-    char *ip, *tls_name;
+    char *ip;
+    struct tls *tls; /* NULL: plain */
     uint16_t port;
-    bool connected, finishing, ended;
+    bool connected; /* by TCP */
+    bool told;      /* `connected` was: TLS is ready too */
+    bool finishing, ended;
     struct timer *timer; /* starts it, ends it when flushing takes too long, reports the end */
+    struct buf plain;    /* what TLS made of one read */
     struct buf queue;    /* bytes to send … */
     size_t sent;         /* … of which these are sent */
     struct err why;
@@ -29,9 +35,10 @@ static void delete_socket(void *object)
 {
     struct socket *s = object;
     loop_release(s->loop);
+    buf_free(&s->plain);
     buf_free(&s->queue);
+    tls_free(s->tls);
     free(s->ip);
-    free(s->tls_name);
     free(s);
 }
 
@@ -51,11 +58,8 @@ static void start(struct socket *s)
     struct lws_client_connect_info info;
     loop_client_info(s->loop, &s->lws_side, &info);
     info.method = "RAW";
-    info.address = s->ip;
-    info.host = s->tls_name ? s->tls_name : s->ip;
+    info.address = info.host = s->ip;
     info.port = s->port;
-    info.ssl_connection = s->tls_name ? LCCSCF_USE_SSL : 0;
-    info.alpn = "http/1.1";
     info.pwsi = &s->wsi;
     if (!lws_client_connect_via_info(&info)) {
         s->wsi = NULL;
@@ -112,6 +116,37 @@ static void broken(struct socket *s, struct lws *wsi, int code, const char *text
     end(s);
 }
 
+static int receive_tls(struct socket *s, const char *bytes, size_t length)
+{
+    buf_clear(&s->plain);
+    int rc = tls_receive(s->tls, bytes, length, &s->plain, &s->queue, &s->why);
+    if (s->queue.length > s->sent)
+        lws_callback_on_writable(s->wsi);
+    if (rc)
+        return rc;
+    if (!s->told && tls_ready(s->tls)) {
+        s->told = true;
+        s->handlers->connected(s->arg);
+    }
+    if (s->plain.length && !s->finishing)
+        s->handlers->received(s->arg, s->plain.data, s->plain.length);
+    return 0;
+}
+
+/* TCP is connected (no bytes), or bytes came. */
+static int receive(struct socket *s, const char *bytes, size_t length)
+{
+    if (s->tls)
+        return receive_tls(s, bytes, length);
+    if (length) {
+        s->handlers->received(s->arg, bytes, length);
+    } else {
+        s->told = true;
+        s->handlers->connected(s->arg);
+    }
+    return 0;
+}
+
 static int on_lws(struct loop_socket *side, struct lws *wsi, enum lws_callback_reasons reason,
     void *in, size_t length)
 {
@@ -121,12 +156,13 @@ static int on_lws(struct loop_socket *side, struct lws *wsi, enum lws_callback_r
     case LWS_CALLBACK_RAW_CONNECTED:
         s->wsi = wsi;
         s->connected = true;
-        if (!s->finishing)
-            s->handlers->connected(s->arg);
-        break;
+        length = 0;
+        /* fall through */
     case LWS_CALLBACK_RAW_RX:
-        if (!s->finishing)
-            s->handlers->received(s->arg, in, length);
+        if (!s->finishing && receive(s, in, length)) {
+            broken(s, wsi, s->why.code, s->why.text, strlen(s->why.text));
+            return -1;
+        }
         break;
     case LWS_CALLBACK_RAW_WRITEABLE:
         if (s->connected && !write_slice(s)) {
@@ -139,7 +175,7 @@ static int on_lws(struct loop_socket *side, struct lws *wsi, enum lws_callback_r
             in ? strnlen(in, length) : strlen("it cannot be reached"));
         break;
     case LWS_CALLBACK_RAW_CLOSE:
-        broken(s, wsi, s->connected ? ERR_LOST : ERR_UNREACHABLE, gone, sizeof gone - 1);
+        broken(s, wsi, s->told ? ERR_LOST : ERR_UNREACHABLE, gone, sizeof gone - 1);
         break;
     default: break;
     }
@@ -157,14 +193,14 @@ int socket_connect(struct loop *l, const char *ip, uint16_t port, const char *tl
     s->handlers = h;
     s->arg = arg;
     s->port = port;
+    s->plain = buf_new(PLAIN_MAX);
     s->queue = buf_new(SOCKET_QUEUE_MAX);
     s->why = ERR_NONE;
     s->ip = strdup(ip);
-    s->tls_name = tls_name ? strdup(tls_name) : NULL;
     loop_hold(l);
-    int rc = 0;
-    if (!s->ip || (tls_name && !s->tls_name))
-        rc = err_set(e, ERR_NOMEM, "out of memory for a connection");
+    int rc = s->ip ? 0 : err_set(e, ERR_NOMEM, "out of memory for a connection");
+    if (!rc && tls_name)
+        rc = tls_new(tls_name, &s->tls, e);
     if (!rc)
         rc = timer_new(l, on_timer, s, &s->timer, e);
     if (rc) {
@@ -185,10 +221,17 @@ int socket_send(struct socket *s, const void *bytes, size_t length, struct err *
         s->queue.length -= s->sent;
         s->sent = 0;
     }
-    int rc = buf_add(&s->queue, bytes, length);
+    int rc;
+    if (s->tls) {
+        rc = tls_send(s->tls, bytes, length, &s->queue, e);
+    } else {
+        rc = buf_add(&s->queue, bytes, length);
+        if (rc)
+            err_set(e, rc, "%zu bytes wait to be sent and the target takes none",
+                s->queue.length - s->sent);
+    }
     if (rc)
-        return err_set(e, rc, "%zu bytes wait to be sent and the target takes none",
-            s->queue.length - s->sent);
+        return rc;
     if (s->connected)
         lws_callback_on_writable(s->wsi);
     return 0;
@@ -207,6 +250,8 @@ void socket_finish(struct socket *s)
     s->finishing = true;
     if (s->ended)
         return;
+    if (s->tls && s->told)
+        tls_finish(s->tls, &s->queue);
     if (!s->wsi || !s->connected || s->queue.length == s->sent) {
         end(s);
         return;

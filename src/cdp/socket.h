@@ -24,7 +24,7 @@ struct socket_handlers {
 int socket_connect(struct loop *l, const char *ip, uint16_t port, const char *tls_name,
     const struct socket_handlers *h, void *arg, struct socket **ret_socket, struct err *e) MUST_USE;
 
-/* Queues bytes; ERR_FULL past SOCKET_QUEUE_MAX. */
+/* Queues bytes, after `connected`; ERR_FULL past SOCKET_QUEUE_MAX. */
 int socket_send(struct socket *s, const void *bytes, size_t length, struct err *e) MUST_USE;
 /* No more `received` soon: what was read already still comes. */
 void socket_pause(struct socket *s, bool paused);

@@ -19,7 +19,7 @@ const thirdParty = [
     { match: /^sqlite3\.h$/, room: 'store' }, // the journal and the questions asked of it
     { match: /^(cjson\/)?cJSON\.h$/ },
     { match: /^zstd(_errors)?\.h$|^zlib\.h$/ }, // reading (heap) and writing (collect) are two jobs
-    { match: /^openssl\/(evp|sha|err|rand)\.h$/ },
+    { match: /^openssl\/(evp|sha|err|rand|ssl)\.h$/ },
 ];
 
 const system = new RegExp('^(' + [
