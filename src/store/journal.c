@@ -33,6 +33,7 @@
 #define BATCH_WAIT_US    250000
 #define BATCH_WAKE_BYTES ((size_t)1 << 20) /* or as soon as this much waits */
 #define RETRY_WAIT_US    200000
+#define SAY_AFTER_US     1000000
 #define BUSY_WAIT_MS     250 /* of SQLite's own; after it the thread looks whether it must end */
 #define OPEN_BUSY_MS     5000
 #define BEGIN_WAIT_US    10000000
@@ -68,6 +69,8 @@ struct journal {
     int64_t last_snapshot_id;
     uint64_t batches;
     bool failing;
+    int64_t failing_since_us;
+    bool said;          /* the user knows */
     struct err failure; /* of the last attempt to write */
 };
 
@@ -152,13 +155,21 @@ static int write_batch(struct journal *j, struct batch *b, struct err *e)
     return rc;
 }
 
-/* Says a change of fortune once: that writing fails, and that it works again. */
+/* Says once that writing fails, if that is more than another process's turn, and that it works
+ * again. */
 static void note_outcome(struct journal *j, int rc, const struct err *failure)
 {
+    int64_t now = clock_monotonic_us();
     if (rc != 0 && !j->failing)
+        j->failing_since_us = now;
+    if (rc != 0 && !j->said && now - j->failing_since_us >= SAY_AFTER_US) {
         log_warn("%s; rows are kept in memory and tried again", failure->text);
-    if (rc == 0 && j->failing)
+        j->said = true;
+    }
+    if (rc == 0 && j->said) {
         log_info("database %s: writing works again", j->path);
+        j->said = false;
+    }
     j->failing = rc != 0;
     if (rc != 0)
         j->failure = *failure;

@@ -21,9 +21,11 @@
 #define RETRY_FIRST_US 250000
 #define RETRY_MOST_US  10000000
 #define ORPHANS_US     60000000 /* between two looks for runs that others left */
-#define SAY_AGAIN_US   500000
-#define BOUND_US       5000000    /* between two looks at the outbox's size */
-#define KEEP_US        3600000000 /* between two removals of old shipped rows */
+/* Longer than the slices in which pg.c waits and than SQLite takes for a batch. */
+#define STOP_US      2000000
+#define SAY_AGAIN_US 500000
+#define BOUND_US     5000000    /* between two looks at the outbox's size */
+#define KEEP_US      3600000000 /* between two removals of old shipped rows */
 
 struct shipper {
     const struct database *database; /* borrowed */
@@ -88,14 +90,19 @@ static void note_progress(struct shipper *s, uint64_t shipped, uint64_t parked)
         log_info("PostgreSQL takes rows again");
 }
 
+static void deadline_in(struct timespec *ret, int64_t us)
+{
+    clock_gettime(CLOCK_MONOTONIC, ret);
+    int64_t ns = ret->tv_nsec + us % 1000000 * 1000;
+    ret->tv_sec += us / 1000000 + ns / 1000000000;
+    ret->tv_nsec = ns % 1000000000;
+}
+
 /* Waits at most us; woken by the end. */
 static void pause_for(struct shipper *s, int64_t us)
 {
     struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    int64_t ns = until.tv_nsec + us % 1000000 * 1000;
-    until.tv_sec += us / 1000000 + ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
+    deadline_in(&until, us);
     pthread_mutex_lock(&s->lock);
     if (!atomic_load(&s->stop))
         pthread_cond_timedwait(&s->wake, &s->lock, &until);
@@ -433,28 +440,43 @@ void shipper_counts(struct shipper *s, struct shipper_counts *ret)
     pthread_mutex_unlock(&s->lock);
 }
 
-/* Lets the thread drain until the deadline (0: none), then ends it. */
-static void end_thread(struct shipper *s, int64_t drain_us)
+/* Waits for the thread's end with the lock held; us 0: for ever. */
+static void wait_finished(struct shipper *s, int64_t us)
 {
     struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += drain_us / 1000000;
-    until.tv_nsec += drain_us % 1000000 * 1000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    int timed_out = 0;
+    deadline_in(&until, us);
+    while (!s->finished && !timed_out)
+        timed_out = us > 0 ? pthread_cond_timedwait(&s->done, &s->lock, &until)
+                           : pthread_cond_wait(&s->done, &s->lock);
+}
+
+/* Lets the thread drain until the deadline (0: none), then ends it. False if it hangs in a name
+ * look-up of libpq, which nothing can end: then it is left behind with all that it uses. */
+static bool end_thread(struct shipper *s, int64_t drain_us)
+{
     atomic_store(&s->draining, true);
     pthread_mutex_lock(&s->lock);
     pthread_cond_broadcast(&s->wake);
-    int timed_out = 0;
-    while (!s->finished && !timed_out)
-        timed_out = drain_us > 0 ? pthread_cond_timedwait(&s->done, &s->lock, &until)
-                                 : pthread_cond_wait(&s->done, &s->lock);
+    wait_finished(s, drain_us);
     atomic_store(&s->stop, true);
     pthread_cond_broadcast(&s->wake);
+    wait_finished(s, STOP_US);
+    bool finished = s->finished;
     pthread_mutex_unlock(&s->lock);
-    pthread_join(s->thread, NULL);
+    if (finished)
+        pthread_join(s->thread, NULL);
+    else
+        pthread_detach(s->thread);
+    return finished;
+}
+
+static int fail_hanging(const struct database *database, struct err *e)
+{
+    return err_set(e, ERR_DB,
+        "PostgreSQL (%s) does not answer: what it does not have yet stays in %s, and \"heaptap db "
+        "ship\" sends it",
+        database_destination(database), database_path(database));
 }
 
 int shipper_stop(struct shipper *s, int64_t drain_us, struct err *e)
@@ -462,7 +484,8 @@ int shipper_stop(struct shipper *s, int64_t drain_us, struct err *e)
     int64_t waiting = 0;
     if (!s)
         return 0;
-    end_thread(s, drain_us > 0 ? drain_us : 1);
+    if (!end_thread(s, drain_us > 0 ? drain_us : 1))
+        return fail_hanging(s->database, e);
     int rc = outbox_waiting(s->outbox, s->run_id, &waiting, e);
     if (rc == 0 && waiting > 0)
         rc = err_set(e, ERR_DB,
@@ -483,7 +506,8 @@ int shipper_ship_all(const struct database *database, int64_t deadline_us,
     int rc = shipper_start(database, &options, NULL, &s, e);
     if (rc != 0)
         return rc;
-    end_thread(s, deadline_us);
+    if (!end_thread(s, deadline_us))
+        return fail_hanging(database, e);
     *ret_counts = s->counts;
     rc = outbox_waiting(s->outbox, NULL, &waiting, e);
     if (rc == 0 && waiting > 0 && (s->in_trouble || deadline_us > 0) && !s->counts.idle)

@@ -26,7 +26,8 @@ struct shipper_options {
 int shipper_check(const struct database *database, bool no_migrate, struct err *e) MUST_USE;
 
 /* Starts the thread for run_id, and for earlier runs that go to the same database and whose process
- * is gone. database is borrowed until shipper_stop. */
+ * is gone. database is borrowed until shipper_stop
+ * (for ever if that says that PostgreSQL does not answer). */
 int shipper_start(const struct database *database, const struct shipper_options *options,
     const char *run_id, struct shipper **ret, struct err *e) MUST_USE;
 

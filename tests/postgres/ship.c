@@ -525,6 +525,32 @@ static void troubles_of_the_server_pass(void **state)
     assert_int_equal(ask_pg("SELECT count(*) FROM memory_metrics"), 200);
 }
 
+static void a_wrong_password_costs_no_row_and_is_never_printed(void **state)
+{
+    (void)state;
+    char sql[512];
+    struct team t = start();
+    finish_well(&t);
+    snprintf(sql, sizeof sql,
+        "DROP ROLE IF EXISTS guarded; CREATE ROLE guarded LOGIN PASSWORD 'right'; GRANT ALL ON "
+        "SCHEMA "
+        "\"%s\" TO guarded; GRANT ALL ON ALL TABLES IN SCHEMA \"%s\" TO guarded",
+        schema, schema);
+    run_pg(sql);
+    use_database("user=guarded password=mellon");
+    t = start();
+    post(t.journal, 0, 50);
+    usleep(700000);
+    assert_non_null(strstr(logged, "password authentication failed"));
+    run_pg("ALTER ROLE guarded PASSWORD 'mellon'");
+    wait_shipped(&t, 50);
+    finish_well(&t);
+    assert_complete();
+    assert_null(strstr(logged, "mellon"));
+    assert_int_equal(
+        ask_lite("SELECT count(*) FROM run_states WHERE destination LIKE '%mellon%'"), 0);
+}
+
 static void the_outbox_stays_within_its_bound(void **state)
 {
     (void)state;
@@ -681,9 +707,12 @@ int main(void)
         TEST(a_partitioned_table_of_somebody_else_is_adopted_only_when_asked),
         TEST(a_table_that_cannot_hold_our_rows_is_not_adopted),
         TEST(troubles_of_the_server_pass),
+        TEST(a_wrong_password_costs_no_row_and_is_never_printed),
         TEST(the_outbox_stays_within_its_bound),
         TEST(a_server_that_is_away_costs_no_row_and_no_time),
         TEST(kills_lose_and_double_nothing),
     };
+    if (getenv("TEST_ONLY"))
+        cmocka_set_test_filter(getenv("TEST_ONLY"));
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
