@@ -1,10 +1,10 @@
-/* One heap snapshot: lease, reading, guard, epoch, stream, store, reading.
+/* One heap snapshot: lease, guard, epoch, stream, store, reading.
  *
- *   leasing ─> measuring ─> checking ─> streaming ─> storing ─> settling ─> done
- *      │           │ (guard)     │           │           │          │
+ *   leasing ─> appraising ─> checking ─> streaming ─> storing ─> settling ─> done
+ *      │           │             │           │           │          │
  *      └───────────┴──── refused or failed ──┴───────────┴──────────┴──────^
  *
- * Waits: leasing, another capture on this host; measuring, a reading; checking, the heap object id
+ * Waits: leasing, another capture on this host; appraising, the guard; checking, the heap object id
  * of the canary; streaming, the target, which may be silent for minutes; storing, the disk;
  * settling, the readings after it. Only those with the target idle have deadlines. */
 #include "collect/capture.h"
@@ -25,14 +25,16 @@
 #define RSS_LOOK_US      50000            /* how often the target's memory is looked at */
 #define CHUNK_TAIL_MAX   (CDP_MESSAGE_MAX)
 
-enum phase { LEASING, MEASURING, CHECKING, STREAMING, STORING, SETTLING };
+enum phase { LEASING, APPRAISING, CHECKING, STREAMING, STORING, SETTLING };
 
 struct capture {
     struct loop *loop;
     struct capture_options options;
     char *path, *folder; /* owned */
     enum phase phase;
-    int lease; /* -1: not held */
+    int lease;                   /* -1: not held */
+    struct appraisal *appraisal; /* while appraising */
+    int64_t retained;            /* native bytes that captures before had left in the target */
     struct capture_file *file;
     struct capture_outcome outcome;
     struct capture_result result; /* copied when the file is done */
@@ -81,6 +83,8 @@ static void stop(struct capture *c)
     c->ended = true;
     lease_release(c->lease);
     c->lease = -1;
+    appraise_cancel(c->appraisal, !c->gone);
+    c->appraisal = NULL;
     capture_file_cancel(c->file);
     c->file = NULL;
     timer_free(c->timer);
@@ -144,21 +148,29 @@ static void learned_canary(void *arg, const cJSON *result, const struct err *why
     finish(c);
 }
 
+/* What this capture tells the guard of the next. */
+static void teach(struct capture *c, const struct sample *after)
+{
+    struct capture_memory *m = c->options.memory;
+    bool memory_known = c->outcome.rss_before >= 0 && c->outcome.rss_peak > c->outcome.rss_before;
+    double heap = isnan(c->outcome.heap_after) ? c->outcome.heap_used : c->outcome.heap_after;
+    m->history = (struct guard_history){.heap_used = isnan(heap) ? 0 : (int64_t)heap,
+        .nodes = c->result.nodes,
+        .pause_us = (int64_t)(c->outcome.pause_ms * 1000),
+        .memory = memory_known ? c->outcome.rss_peak - c->outcome.rss_before + c->retained : 0,
+        .file_bytes = c->result.content_bytes};
+    m->count = (struct guard_count){.nodes = 0};
+    m->native_after = after ? appraise_native(after) : 0;
+}
+
 static void remember(struct capture *c, const struct sample *after)
 {
-    struct guard_history *h = &c->options.memory->history;
     double wall_ms = (double)(c->answered_us - c->first_sign_us) / 1000;
     double loop_ms = after ? after->loop_delay_max_ms : NAN;
     bool loop_saw_it = !isnan(loop_ms) && loop_ms >= wall_ms / 2;
     c->outcome.pause_ms = loop_saw_it ? loop_ms : wall_ms;
     c->outcome.heap_after = after ? after->heap_used : NAN;
-    h->heap_used = isnan(c->outcome.heap_used) ? 0 : (int64_t)c->outcome.heap_used;
-    h->nodes = c->result.nodes;
-    h->pause_us = (int64_t)(c->outcome.pause_ms * 1000);
-    h->file_bytes = c->result.content_bytes;
-    h->memory = c->outcome.rss_before >= 0 && c->outcome.rss_peak > c->outcome.rss_before
-                    ? c->outcome.rss_peak - c->outcome.rss_before
-                    : 0;
+    teach(c, after);
 }
 
 static void sampled_after(void *arg, const struct sample *sample, const struct err *why)
@@ -320,6 +332,8 @@ void capture_event(struct capture *c, const char *method, const cJSON *params)
 {
     struct proto_heap_profiler_report_heap_snapshot_progress progress;
     struct err e = ERR_NONE;
+    if (c->phase == APPRAISING && c->appraisal)
+        appraise_event(c->appraisal, method, params);
     if (c->ended || c->phase != STREAMING ||
         strcmp(method, PROTO_HEAP_PROFILER_REPORT_HEAP_SNAPSHOT_PROGRESS) != 0 ||
         proto_heap_profiler_report_heap_snapshot_progress_decode(params, &progress, &e) != 0)
@@ -367,7 +381,7 @@ static void stream(struct capture *c)
     struct err e = ERR_NONE;
     struct capture_file_options file = {.path = c->path,
         .kind = CAPTURE_SNAPSHOT,
-        .compress = c->options.compress,
+        .compress = c->options.limits.compress,
         .room = on_room,
         .done = file_done,
         .arg = c};
@@ -391,6 +405,14 @@ static void stream(struct capture *c)
 
 /* ---- before it ---- */
 
+static void begin_epoch(struct capture *c, bool anew)
+{
+    struct capture_memory *m = c->options.memory;
+    c->outcome.new_epoch = anew && m->epoch > 0;
+    m->epoch += anew;
+    c->outcome.epoch = m->epoch;
+}
+
 static void checked_canary(void *arg, const cJSON *result, const struct err *why)
 {
     struct capture *c = arg;
@@ -400,9 +422,7 @@ static void checked_canary(void *arg, const cJSON *result, const struct err *why
     if (!answers(c))
         return;
     bool intact = !why && ask_heap_id_answer(result, &id, &e) == 0 && id == m->canary_id;
-    if (!intact)
-        m->epoch++;
-    c->outcome.epoch = m->epoch;
+    begin_epoch(c, !intact);
     stream(c);
 }
 
@@ -414,74 +434,90 @@ static void check_epoch(struct capture *c)
     const char *canary = sampler_object(target_sampler(c->options.target));
     c->phase = CHECKING;
     if (!canary || m->canary_id == 0) {
-        m->epoch++;
-        c->outcome.epoch = m->epoch;
+        begin_epoch(c, true);
         stream(c);
         return;
     }
     asked(c, ask_heap_id(session(c), canary, READING_DEADLINE, checked_canary, c, &e), &e);
 }
 
-static void gather_facts(struct capture *c, const struct sample *before, struct guard_facts *f)
-{
-    struct err e = ERR_NONE;
-    struct host_limit group;
-    pid_t pid = target_identity(c->options.target)->host_pid;
-    *f = (struct guard_facts){
-        .heap_used = isnan(before->heap_used) ? -1 : (int64_t)before->heap_used,
-        .heap_limit = isnan(before->heap_limit) ? -1 : (int64_t)before->heap_limit,
-        .host_available = -1,
-        .group_room = -1,
-        .disk_free = -1,
-        .nodes = -1,
-        .history = c->options.memory->history};
-    if (pid && host_memory_available(&f->host_available) != 0)
-        f->host_available = -1;
-    if (pid && host_cgroup("", pid, &group) == 0 && group.limit >= 0)
-        f->group_room = group.limit > group.current ? group.limit - group.current : 0;
-    if (host_disk_free(c->folder, &f->disk_free, &e) != 0)
-        f->disk_free = -1;
-}
+/* ---- the guard ---- */
 
-static void sampled_before(void *arg, const struct sample *sample, const struct err *why)
+static void appraised(void *arg, const struct guard_verdict *verdict, const struct err *why)
 {
     struct capture *c = arg;
-    struct guard_facts facts;
     struct err e = ERR_NONE;
-    if (!answers(c))
-        return;
-    if (!sample) {
-        e = *why;
-        err_context(&e, "no reading before the snapshot");
-        fail(c, CAPTURE_FAILED, &e);
+    const struct appraise_costs *costs = appraise_costs(c->appraisal);
+    c->outcome.guard_ms = (double)costs->stall_us / 1000;
+    c->outcome.heap_used = costs->heap_before;
+    c->outcome.counted = costs->disabled;
+    c->retained = costs->retained;
+    c->appraisal = NULL;
+    if (!verdict) {
+        fail(c, CAPTURE_FAILED, why);
         return;
     }
-    c->handlers->sampled(c->arg, "before-snapshot", sample);
-    c->outcome.heap_used = sample->heap_used;
+    c->outcome.verdict = *verdict;
+    if (verdict->answer == GUARD_REFUSE) {
+        c->options.memory->refusals++;
+        err_set(&e, ERR_REFUSED, "%s", verdict->reason);
+        fail(c, CAPTURE_REFUSED, &e);
+        return;
+    }
+    c->options.memory->refusals = 0;
+    if (verdict->answer == GUARD_DEGRADE)
+        c->options.limits.compress = true;
     pid_t pid = target_identity(c->options.target)->host_pid;
     if (!pid || host_rss(pid, &c->outcome.rss_before) != 0)
         c->outcome.rss_before = -1;
     if (!pid || host_rss_peak(pid, &c->rss_mark_before) != 0)
         c->rss_mark_before = INT64_MAX;
     c->outcome.rss_peak = c->outcome.rss_before;
-    gather_facts(c, sample, &facts);
-    c->outcome.answer =
-        guard_decide(&facts, &c->options.limits, &c->outcome.forecast, c->outcome.guard_reason);
-    if (c->outcome.answer == GUARD_REFUSE) {
-        err_set(&e, ERR_REFUSED, "%s", c->outcome.guard_reason);
-        fail(c, CAPTURE_REFUSED, &e);
-        return;
-    }
     check_epoch(c);
 }
 
-static void measure(struct capture *c)
+static void guard_sampled(void *arg, const char *label, const struct sample *sample)
+{
+    struct capture *c = arg;
+    c->handlers->sampled(c->arg, label, sample);
+}
+
+static void guard_progress(void *arg, const char *phase)
+{
+    struct capture *c = arg;
+    c->handlers->progress(c->arg, phase, 0, 0, 0);
+}
+
+static int64_t quota_room(void *arg)
+{
+    struct capture *c = arg;
+    return c->handlers->quota_room(c->arg);
+}
+
+static bool make_room(void *arg, int64_t bytes)
+{
+    struct capture *c = arg;
+    return c->handlers->make_room(c->arg, bytes);
+}
+
+static const struct appraise_handlers appraise_handlers = {
+    .sampled = guard_sampled,
+    .progress = guard_progress,
+    .quota_room = quota_room,
+    .make_room = make_room,
+    .done = appraised,
+};
+
+static void appraise(struct capture *c)
 {
     struct err e = ERR_NONE;
-    c->phase = MEASURING;
-    asked(c,
-        sampler_read(target_sampler(c->options.target), READING_DEADLINE, sampled_before, c, &e),
-        &e);
+    struct appraise_options options = {.target = c->options.target,
+        .memory = c->options.memory,
+        .folder = c->folder,
+        .limits = c->options.limits};
+    c->phase = APPRAISING;
+    if (appraise_start(c->loop, &options, &appraise_handlers, c, &c->appraisal, &e) != 0)
+        fail(c, CAPTURE_FAILED, &e);
 }
 
 static void on_timer(void *arg)
@@ -498,7 +534,7 @@ static void on_timer(void *arg)
     if (lease_take(&c->lease, &e) != 0) {
         fail(c, CAPTURE_FAILED, &e);
     } else if (c->lease >= 0) {
-        measure(c);
+        appraise(c);
     } else {
         c->handlers->progress(c->arg, "waiting for another capture", 0, 0, 0);
         timer_start(c->timer, LEASE_LOOK_US);
@@ -527,7 +563,7 @@ int capture_start(struct loop *l, const struct capture_options *o, const struct 
         .rss_before = -1,
         .rss_peak = -1,
         .epoch = o->memory->epoch,
-        .forecast = {.by = "rule", .nodes = -1}};
+        .verdict = {.forecast = {.by = "rule", .nodes = -1}}};
     int rc = c->path && c->folder ? timer_new(l, on_timer, c, &c->timer, e)
                                   : err_set(e, ERR_NOMEM, "out of memory");
     if (rc) {

@@ -2,18 +2,10 @@
 #ifndef HEAPTAP_COLLECT_CAPTURE_H
 #define HEAPTAP_COLLECT_CAPTURE_H
 
+#include "collect/appraise.h"
 #include "collect/file.h"
-#include "collect/guard.h"
-#include "collect/target.h"
 
 struct capture;
-
-/* What one capture of a target leaves for the next; zeroed for a target's first. */
-struct capture_memory {
-    struct guard_history history;
-    int64_t epoch;     /* of the last capture: object ids compare only within one; 0: none yet */
-    int64_t canary_id; /* heap object id of the sampler's object then; 0: unknown */
-};
 
 enum capture_state { CAPTURE_COMPLETE, CAPTURE_REFUSED, CAPTURE_FAILED };
 const char *capture_state_name(enum capture_state state); /* "complete", "refused", "failed" */
@@ -22,15 +14,16 @@ struct capture_outcome {
     enum capture_state state;
     struct err why; /* for all but CAPTURE_COMPLETE */
     int64_t asked_at_ms;
-    enum guard_answer answer;
-    struct guard_forecast forecast;
-    char guard_reason[GUARD_REASON_SIZE];
+    struct guard_verdict verdict;
     double heap_used;             /* bytes before it; NAN: unknown */
     double heap_after;            /* bytes right after it, and so without garbage; NAN: unknown */
     int64_t rss_before, rss_peak; /* bytes; -1: the target is not of this host */
     double pause_ms; /* the target's stall; as its event loop measured it where it can */
+    double guard_ms; /* of stall by what the guard had to find out, counts and collections */
     double duration_ms;
     int64_t epoch;
+    bool new_epoch; /* ids were reset since the snapshot before: it compares by class only */
+    bool counted;   /* the guard had nodes counted, which resets the ids and ends our profiler */
     const struct capture_result *file; /* of a complete one; borrowed for the call */
 };
 
@@ -38,8 +31,12 @@ struct capture_handlers {
     /* A reading next to the capture: label is before-snapshot or after-snapshot. */
     void (*sampled)(void *arg, const char *label, const struct sample *sample);
     /* done and total count what the target walks (total 0: not told); bytes have been received.
-     * phase: "waiting for another capture", "building", "receiving", "storing". */
+     * phase: "waiting for another capture", "collecting garbage", "counting objects", "building",
+     * "receiving", "storing". */
     void (*progress)(void *arg, const char *phase, int64_t done, int64_t total, int64_t bytes);
+    /* Bytes that --max-disk leaves (-1: no bound), and the wish for room for so many. */
+    int64_t (*quota_room)(void *arg);
+    bool (*make_room)(void *arg, int64_t bytes);
     /* Once, at the end; the capture is freed after it. */
     void (*done)(void *arg, const struct capture_outcome *outcome);
 };
@@ -50,7 +47,6 @@ struct capture_options {
     struct capture_memory *memory; /* of the target, outlives the capture */
     const char *path;              /* the file's final name, without .zst */
     const char *folder;            /* where it is, for the free space */
-    bool compress;
     struct guard_limits limits;
 };
 

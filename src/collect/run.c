@@ -30,13 +30,15 @@ void run_say(struct run *r, struct watched *w, bool warning, const char *format,
     r->handlers->said(r->arg, w ? &w->facts : NULL, warning, line);
 }
 
-static void record_event(struct run *r, struct watched *w, const char *kind, const char *text)
+void run_record_event(
+    struct run *r, struct watched *w, int64_t snapshot_id, const char *kind, const char *text)
 {
     struct store_event row;
     if (!r->options.journal)
         return;
     store_row_clear(STORE_EVENTS, &row);
     row.target_id = w ? w->facts.id : STORE_NO_INTEGER;
+    row.snapshot_id = snapshot_id ? snapshot_id : STORE_NO_INTEGER;
     row.kind = kind;
     row.text = text;
     journal_event(r->options.journal, &row);
@@ -72,6 +74,7 @@ static void on_attached(void *arg, struct target *t)
     w->reading = false;
     w->facts.attached = true;
     target_set_data(t, w);
+    run_keep_teach(w);
     run_target_record(r, w, t);
     r->handlers->attached(r->arg, &w->facts);
     if (target_sampler_problem(t))
@@ -161,7 +164,7 @@ static void on_down(void *arg, const struct err *why, int64_t next_try_us)
                 next_try_us < 0 ? ""
                 : r->child      ? "; looking for another process of the command"
                                 : "; waiting for it to come back");
-        record_event(r, NULL, "lost", why->text);
+        run_record_event(r, NULL, 0, "lost", why->text);
     }
     if (r->child && r->stage == RUNNING)
         child_look_again(r->child);
@@ -383,6 +386,8 @@ int run_start(struct loop *l, const struct run_options *o, const struct run_hand
     if (rc == 0 && o->analyze)
         rc = analysis_new(l, &r->analysis, e);
     if (rc == 0)
+        rc = run_keep_start(r, o, e);
+    if (rc == 0)
         rc = start_links(r, o, e);
     if (rc) {
         run_abort(r);
@@ -410,6 +415,7 @@ void run_free(struct run *r)
     capture_writer_stop(r->writer);
     wake_free(r->writer_wake);
     analysis_free(r->analysis);
+    run_keep_free(r);
     for (size_t i = 0; i < r->link_count; i++)
         attachment_free(r->links[i].attachment);
     child_free(r->child);

@@ -25,12 +25,13 @@ struct run_options {
     int64_t wait_us, give_up_us;
     const char *folder, *label; /* label NULL: "run" */
     const char *output;         /* the path of the only snapshot, NULL: named by the run */
-    bool compress;
-    bool analyze;              /* fill heap_classes from each snapshot */
-    int64_t live_sample_every; /* bytes; 0: no live profile */
+    bool analyze;               /* fill heap_classes from each snapshot */
+    int64_t live_sample_every;  /* bytes; 0: no live profile */
     int64_t live_interval_us;
     bool live_steal;
     struct guard_limits limits;
+    int64_t keep;     /* snapshots of each target; 0: all */
+    int64_t max_disk; /* bytes of captures in folder; 0: no bound */
     double max_pause_share;
     bool allow_remote;
 };
@@ -61,9 +62,10 @@ struct run_handlers {
     void (*metrics)(void *arg, const struct run_target *t, const struct store_metrics *row);
     void (*progress)(void *arg, const struct run_target *t, const char *phase, int64_t done,
         int64_t total, int64_t bytes, int64_t elapsed_us);
-    /* path: where it is or would have been. */
+    /* path: where it is or would have been. again: refused for the same causes as the time before.
+     */
     void (*snapshot)(void *arg, const struct run_target *t, const char *trigger, const char *path,
-        const struct capture_outcome *outcome);
+        const struct capture_outcome *outcome, bool again);
     /* Everything is released. why: ERR_NONE's code 0 when it ended as asked. */
     void (*ended)(void *arg, const char *reason, const struct err *why);
 };

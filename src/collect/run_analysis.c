@@ -36,6 +36,7 @@ static void analysed(void *arg, const cJSON *summary, const struct err *why)
         (void)!classes_take(w->classes, summary, write_row, asked, &e);
     if (e.code)
         run_say(w->run, w, true, "%s", e.text);
+    retention_hold(w->run->retention, asked->snapshot_id, false);
     free(asked);
     run_leave_if_done(w->run);
 }
@@ -61,6 +62,8 @@ void run_analysis_add(struct watched *w, int64_t snapshot_id, const struct captu
     if (rc) {
         free(asked);
         run_say(r, w, true, "%s is not analysed: %s", captured->path, e.text);
+    } else {
+        retention_hold(r->retention, snapshot_id, true);
     }
 }
 

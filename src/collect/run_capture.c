@@ -9,6 +9,7 @@
 
 static void fill_snapshot_row(struct store_snapshot *row, const struct capture_outcome *o)
 {
+    const struct guard_verdict *v = &o->verdict;
     row->pause_ms = o->pause_ms;
     row->duration_ms = o->duration_ms;
     row->heap_used = isnan(o->heap_used) ? STORE_NO_INTEGER : (int64_t)o->heap_used;
@@ -17,13 +18,13 @@ static void fill_snapshot_row(struct store_snapshot *row, const struct capture_o
     row->epoch = o->epoch;
     row->state = capture_state_name(o->state);
     row->reason = o->state == CAPTURE_COMPLETE ? NULL : o->why.text;
-    if (o->answer == GUARD_FORCED)
-        row->reason = o->guard_reason;
-    row->guard = guard_answer_name(o->answer);
-    row->forecast_by = o->forecast.by;
-    row->forecast_pause_ms = (double)o->forecast.pause_us / 1000;
-    row->forecast_memory = o->forecast.memory;
-    row->forecast_nodes = o->forecast.nodes < 0 ? STORE_NO_INTEGER : o->forecast.nodes;
+    if (o->state == CAPTURE_COMPLETE && v->reason[0]) /* forced, or degraded */
+        row->reason = v->reason;
+    row->guard = guard_answer_name(v->answer);
+    row->forecast_by = v->forecast.by;
+    row->forecast_pause_ms = (double)v->forecast.pause_us / 1000;
+    row->forecast_memory = v->forecast.memory;
+    row->forecast_nodes = v->forecast.nodes < 0 ? STORE_NO_INTEGER : v->forecast.nodes;
     row->file = o->file ? o->file->path : NULL;
     if (o->file) {
         row->bytes = o->file->bytes;
@@ -73,6 +74,36 @@ static bool wants_more(const struct watched *w)
            (o->max_snapshots == 0 || w->facts.snapshots < o->max_snapshots);
 }
 
+static void record_outcome(struct watched *w, const struct capture_outcome *o)
+{
+    struct run *r = w->run;
+    struct store_snapshot row;
+    if (!r->options.journal || r->capture_id == 0)
+        return;
+    store_row_clear(STORE_HEAP_SNAPSHOTS, &row);
+    row.snapshot_id = r->capture_id;
+    row.target_id = w->facts.id;
+    fill_snapshot_row(&row, o);
+    journal_update_snapshot(r->options.journal, &row);
+    if (o->counted)
+        run_record_event(r, w, r->capture_id, "count",
+            "the guard had the objects of the heap counted, which has reset their ids");
+    if (o->new_epoch)
+        run_record_event(r, w, r->capture_id, "epoch",
+            "object ids were reset since the snapshot before: this one and later ones compare with "
+            "it by class only");
+}
+
+/* What the guard found out by stalling the target counts, too. */
+static void rest(struct watched *w, const struct capture_outcome *o)
+{
+    double pause_ms = o->guard_ms + (isnan(o->pause_ms) ? 0 : o->pause_ms);
+    int64_t rested_at_us = clock_monotonic_us() + guard_rest_us((int64_t)(pause_ms * 1000),
+                                                      w->run->options.max_pause_share);
+    if (rested_at_us > w->rested_at_us)
+        w->rested_at_us = rested_at_us;
+}
+
 static void captured(void *arg, const struct capture_outcome *o)
 {
     struct run *r = arg;
@@ -83,32 +114,30 @@ static void captured(void *arg, const struct capture_outcome *o)
     r->capture_path = NULL;
     if (o->state == CAPTURE_COMPLETE) {
         note_file(&w->facts, o);
+        run_keep_add(w, o);
         run_analysis_add(w, r->capture_id, o->file);
     } else if (o->state == CAPTURE_REFUSED) {
         w->facts.refused++;
     } else {
         w->facts.failed++;
     }
-    if (r->options.journal) {
-        struct store_snapshot row;
-        store_row_clear(STORE_HEAP_SNAPSHOTS, &row);
-        row.snapshot_id = r->capture_id;
-        row.target_id = w->facts.id;
-        fill_snapshot_row(&row, o);
-        journal_update_snapshot(r->options.journal, &row);
-    }
-    r->handlers->snapshot(r->arg, &w->facts, r->capture_trigger, o->file ? o->file->path : path, o);
+    record_outcome(w, o);
+    bool again = o->state == CAPTURE_REFUSED && w->refused_for == o->verdict.causes;
+    w->refused_for = o->state == CAPTURE_REFUSED ? o->verdict.causes : 0;
+    r->handlers->snapshot(
+        r->arg, &w->facts, r->capture_trigger, o->file ? o->file->path : path, o, again);
     free(path);
     run_live_captured(w, o);
-    if (!isnan(o->pause_ms))
-        w->rested_at_us = clock_monotonic_us() +
-                          guard_rest_us((int64_t)(o->pause_ms * 1000), r->options.max_pause_share);
+    rest(w, o);
     if (r->options.manual) {
         if (o->state != CAPTURE_COMPLETE)
             r->why = o->why;
         run_finish(r, "done");
     } else if (r->stage == RUNNING && w->target && wants_more(w)) {
-        run_capture_schedule(w, r->capture_started_us + r->options.snapshot_interval_us);
+        int64_t wait_us = r->options.snapshot_interval_us;
+        if (o->state == CAPTURE_REFUSED)
+            wait_us = guard_retry_us(wait_us, w->memory.refusals);
+        run_capture_schedule(w, r->capture_started_us + wait_us);
     }
     run_capture_next(r);
 }
@@ -126,9 +155,23 @@ static void on_progress(void *arg, const char *phase, int64_t done, int64_t tota
         clock_monotonic_us() - r->capture_started_us);
 }
 
+static int64_t quota_room(void *arg)
+{
+    struct run *r = arg;
+    return retention_room(r->retention);
+}
+
+static bool make_room(void *arg, int64_t bytes)
+{
+    struct run *r = arg;
+    return retention_make_room(r->retention, r->folder, bytes, r->options.limits.min_free);
+}
+
 static const struct capture_handlers capture_handlers = {
     .sampled = on_sampled,
     .progress = on_progress,
+    .quota_room = quota_room,
+    .make_room = make_room,
     .done = captured,
 };
 
@@ -154,6 +197,7 @@ static void start_capture(struct run *r, struct watched *w)
     r->captured = w;
     r->capture_trigger = w->due_trigger;
     r->capture_started_us = w->last_capture_us;
+    r->capture_id = 0;
     int rc = make_path(r, w, &e);
     if (rc == 0 && r->options.journal) {
         struct store_snapshot row;
@@ -169,7 +213,6 @@ static void start_capture(struct run *r, struct watched *w)
         .memory = &w->memory,
         .path = r->capture_path,
         .folder = r->folder,
-        .compress = r->options.compress,
         .limits = r->options.limits};
     if (rc == 0)
         rc = capture_start(r->loop, &options, &capture_handlers, r, &r->capture, &e);
@@ -181,7 +224,7 @@ static void start_capture(struct run *r, struct watched *w)
             .pause_ms = NAN,
             .rss_before = -1,
             .rss_peak = -1,
-            .forecast = {.by = "rule", .nodes = -1}};
+            .verdict = {.forecast = {.by = "rule", .nodes = -1}}};
         captured(r, &outcome);
     }
 }

@@ -139,7 +139,7 @@ void run_live_gone(struct watched *w)
 
 void run_live_captured(struct watched *w, const struct capture_outcome *o)
 {
-    if (w->live && strcmp(o->forecast.by, "count") == 0)
+    if (w->live && o->counted)
         live_profile_was_disabled(w->live);
 }
 

@@ -8,6 +8,7 @@
 #include "collect/analysis.h"
 #include "collect/child.h"
 #include "collect/live_profile.h"
+#include "collect/retention.h"
 
 enum stage { STARTING, RUNNING, ENDING, LEAVING, OVER };
 
@@ -30,6 +31,7 @@ struct watched {             /* one target */
     int64_t live_number;       /* of its next reading, while there is none */
     int64_t next_reading_us, last_capture_us;
     int64_t rested_at_us; /* before this the pause budget allows no scheduled capture */
+    unsigned refused_for; /* causes of the last refusal; 0: the last capture was none */
     bool reading, due;
     const char *due_trigger;
 };
@@ -48,6 +50,8 @@ struct run {
     struct capture_writer *writer;
     struct wake *writer_wake;
     struct analysis *analysis; /* NULL: off */
+    struct retention *retention;
+    struct past *past; /* of the record; NULL without one */
     struct capture *capture;
     struct watched *captured; /* whose capture runs */
     char *capture_path;
@@ -65,6 +69,9 @@ struct run {
 /* ---- run.c ---- */
 void run_say(struct run *r, struct watched *w, bool warning, const char *format, ...)
     PRINTF_LIKE(4, 5);
+/* A line of the record; snapshot_id 0: of none. */
+void run_record_event(
+    struct run *r, struct watched *w, int64_t snapshot_id, const char *kind, const char *text);
 /* Goes on to the next stage when nothing holds this one any more. */
 void run_leave_if_done(struct run *r);
 
@@ -85,6 +92,14 @@ void run_capture_schedule(struct watched *w, int64_t at_us);
 void run_capture_next(struct run *r);
 /* Marks those targets that get a last snapshot. */
 void run_capture_last(struct run *r);
+
+/* ---- run_keep.c ---- */
+int run_keep_start(struct run *r, const struct run_options *o, struct err *e) MUST_USE;
+void run_keep_free(struct run *r);
+/* A complete file: older ones may go for it. */
+void run_keep_add(struct watched *w, const struct capture_outcome *o);
+/* Gives the guard what earlier runs know of a target's program. */
+void run_keep_teach(struct watched *w);
 
 /* ---- run_analysis.c ---- */
 void run_analysis_add(

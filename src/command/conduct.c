@@ -58,6 +58,7 @@ struct guard_limits conduct_limits(const struct settings *s)
 {
     return (struct guard_limits){.max_pause_us = settings_number(s, SET_MAX_PAUSE),
         .min_free = settings_number(s, SET_MIN_FREE),
+        .compress = settings_flag(s, SET_COMPRESS),
         .force = settings_flag(s, SET_FORCE)};
 }
 

@@ -136,9 +136,14 @@ static void snapshot_line(struct narrator *n, const struct run_target *t, const 
     if (o->rss_peak >= 0)
         show_json_integer(line, "rss_peak", o->rss_peak, &rc);
     show_json_integer(line, "epoch", o->epoch, &rc);
-    show_json_word(line, "guard", guard_answer_name(o->answer), &rc);
+    show_json_word(line, "guard", guard_answer_name(o->verdict.answer), &rc);
+    show_json_word(line, "forecast_by", o->verdict.forecast.by, &rc);
+    show_json_number(line, "forecast_pause_ms", (double)o->verdict.forecast.pause_us / 1000, &rc);
+    show_json_integer(line, "forecast_memory", o->verdict.forecast.memory, &rc);
     if (o->state != CAPTURE_COMPLETE)
         show_json_word(line, "reason", o->why.text, &rc);
+    else if (o->verdict.reason[0])
+        show_json_word(line, "reason", o->verdict.reason, &rc);
     end_line(n, line, rc);
 }
 
@@ -215,7 +220,7 @@ static void on_progress(void *arg, const struct run_target *t, const char *phase
 }
 
 static void on_snapshot(void *arg, const struct run_target *t, const char *trigger,
-    const char *path, const struct capture_outcome *o)
+    const char *path, const struct capture_outcome *o, bool again)
 {
     struct narrator *n = arg;
     char name[NAME_SIZE], size[TEXT_SHORT], pause[TEXT_SHORT], nodes[TEXT_SHORT];
@@ -231,8 +236,13 @@ static void on_snapshot(void *arg, const struct run_target *t, const char *trigg
         log_info("%s: snapshot %s (%s, %s nodes, stalled %s)", recap_name(t, name), path,
             text_size(size, (double)o->file->bytes), text_count(nodes, o->file->nodes),
             text_duration(pause, (int64_t)(o->pause_ms * 1000)));
-    else if (strcmp(trigger, "manual") != 0) /* else it is the command's own error */
-        log_warn("%s: no snapshot: %s", recap_name(t, name), o->why.text);
+    else if (strcmp(trigger, "manual") != 0) /* else it is the command's own error, and said once */
+        log_line(
+            again ? LOG_DEBUG : LOG_WARN, "%s: no snapshot: %s", recap_name(t, name), o->why.text);
+    if (o->state == CAPTURE_COMPLETE && o->verdict.reason[0])
+        log_warn("%s: %s%s", recap_name(t, name),
+            o->verdict.answer == GUARD_FORCED ? "taken by --force, although " : "",
+            o->verdict.reason);
 }
 
 static void on_ended(void *arg, const char *reason, const struct err *why)

@@ -93,12 +93,13 @@ static int run(const struct invocation *in, struct err *e)
         .give_up_us = settings_number(s, SET_GIVE_UP),
         .folder = settings_text(s, SET_DIR),
         .label = settings_text(s, SET_LABEL),
-        .compress = settings_flag(s, SET_COMPRESS),
         .analyze = analyze,
         .live_sample_every = live_sample_every,
         .live_interval_us = settings_number(s, SET_LIVE_PROFILE_INTERVAL),
         .live_steal = live_steal,
         .limits = conduct_limits(s),
+        .keep = settings_number(s, SET_KEEP),
+        .max_disk = settings_number(s, SET_MAX_DISK),
         .max_pause_share = settings_share(s, SET_MAX_PAUSE_SHARE),
         .allow_remote = settings_flag(s, SET_ALLOW_REMOTE)};
     say_what_is_on(s, first_line);
@@ -111,8 +112,8 @@ out:
 static const enum setting_id accepted[] = {SET_DURATION, SET_METRICS_INTERVAL, SET_SNAPSHOTS,
     SET_SNAPSHOT_INTERVAL, SET_MAX_SNAPSHOTS, SET_DIR, SET_LABEL, SET_COMPRESS, SET_ANALYZE, SET_DB,
     SET_SCHEMA, SET_DRAIN, SET_LOCAL_KEEP, SET_OUTBOX_SIZE, SET_NO_MIGRATE, SET_WAIT, SET_GIVE_UP,
-    SET_MATCH, SET_MAX_PAUSE, SET_MAX_PAUSE_SHARE, SET_MIN_FREE, SET_FORCE, SET_ALLOW_REMOTE,
-    SET_TIMEOUT, SET_LIVE_PROFILE, SET_LIVE_PROFILE_INTERVAL, SET_END};
+    SET_MATCH, SET_MAX_PAUSE, SET_MAX_PAUSE_SHARE, SET_KEEP, SET_MAX_DISK, SET_MIN_FREE, SET_FORCE,
+    SET_ALLOW_REMOTE, SET_TIMEOUT, SET_LIVE_PROFILE, SET_LIVE_PROFILE_INTERVAL, SET_END};
 
 const struct command command_run = {
     .name = "run",

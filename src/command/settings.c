@@ -59,6 +59,11 @@ static const struct setting table[SET_COUNT] = {
         "compress snapshots with zstd as they stream"},
     [SET_ANALYZE] = {"analyze", 0, false, SETTING_TEXT, "auto", NULL, "auto|off",
         "read each snapshot when it is complete: growth by class goes into the record"},
+    [SET_KEEP] = {"keep", 0, false, SETTING_INTEGER, NULL, NULL, "N",
+        "keep N snapshots of each target, the first and the latest always; delete the oldest "
+        "others"},
+    [SET_MAX_DISK] = {"max-disk", 0, false, SETTING_SIZE, NULL, NULL, "SIZE",
+        "delete old snapshots of all runs in the folder so that they take no more than SIZE"},
     [SET_MIN_FREE] = {"min-free", 0, false, SETTING_SIZE, "256MB", NULL, "SIZE",
         "take no snapshot that would leave less free disk than SIZE"},
     [SET_MAX_PAUSE] = {"max-pause", 0, false, SETTING_DURATION, "10s", NULL, "DURATION",

@@ -38,6 +38,8 @@ enum setting_id {
     SET_DIR,
     SET_COMPRESS,
     SET_ANALYZE,
+    SET_KEEP,
+    SET_MAX_DISK,
     SET_MIN_FREE,
     /* guard */
     SET_MAX_PAUSE,

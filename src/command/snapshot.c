@@ -36,8 +36,8 @@ static int run(const struct invocation *in, struct err *e)
         .folder = folder,
         .label = settings_text(s, SET_LABEL) ? settings_text(s, SET_LABEL) : "snapshot",
         .output = output,
-        .compress = settings_flag(s, SET_COMPRESS),
         .limits = conduct_limits(s),
+        .max_disk = settings_number(s, SET_MAX_DISK),
         .max_pause_share = 1,
         .allow_remote = settings_flag(s, SET_ALLOW_REMOTE)};
     rc = conduct(in, &options, NULL, false, e);
@@ -49,7 +49,7 @@ out:
 
 static const enum setting_id accepted[] = {SET_OUTPUT, SET_DIR, SET_LABEL, SET_COMPRESS, SET_DB,
     SET_SCHEMA, SET_DRAIN, SET_LOCAL_KEEP, SET_OUTBOX_SIZE, SET_NO_MIGRATE, SET_WAIT, SET_MAX_PAUSE,
-    SET_MIN_FREE, SET_FORCE, SET_ALLOW_REMOTE, SET_TIMEOUT, SET_END};
+    SET_MAX_DISK, SET_MIN_FREE, SET_FORCE, SET_ALLOW_REMOTE, SET_TIMEOUT, SET_END};
 
 const struct command command_snapshot = {
     .name = "snapshot",
