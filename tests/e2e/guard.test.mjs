@@ -84,7 +84,7 @@ test('a run that is refused goes on, says so once, records every refusal and tri
 test('a heap above 64 MB is counted first, and the count is right', async (t) => {
     const ws = workspace(t);
     const target = await startTarget(t, { script: ballast, args: ['80', 'strings'], flags: ['--expose-gc'] });
-    await runUntil(t, ws, ['run', target.port, ...ws.own, '--max-pause', '5m', '--max-snapshots', '2',
+    await runUntil(t, ws, ['run', target.port, ...ws.own, '--max-pause', '5m', '--max-snapshots', '2', '--live-profile', 'off',
         '--snapshot-interval', '500ms', '--max-pause-share', '100%'], 2);
     const [first, second] = snapshots(ws);
     assert.equal(first.forecast_by, 'count');
