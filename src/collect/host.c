@@ -294,12 +294,16 @@ static bool match_inode(void *arg, unsigned long long inode)
     return !w->found;
 }
 
-pid_t host_listener(const char *ip, uint16_t port)
+pid_t host_listener(const char *ip, uint16_t port, pid_t likely)
 {
     struct wanted w = {.ip = ip, .port = port};
     each_listener(getpid(), match_port, &w);
     if (w.inode == 0)
         return 0;
+    if (likely > 0)
+        each_socket(likely, match_inode, &w);
+    if (w.found)
+        return likely;
     pid_t *pids = calloc(HOST_PROCESSES_MAX, sizeof *pids);
     size_t count = pids ? host_processes(pids, HOST_PROCESSES_MAX) : 0;
     pid_t owner = 0;

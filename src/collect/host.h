@@ -43,8 +43,9 @@ struct host_port {
 
 /* TCP ports that the process listens on. */
 size_t host_listening(pid_t pid, struct host_port *ports, size_t max);
-/* The process that listens on ip:port of this host, 0 if it cannot be told. ip is a literal. */
-pid_t host_listener(const char *ip, uint16_t port);
+/* The process that listens on ip:port of this host, 0 if it cannot be told. ip is a literal; likely
+ * is looked at first (0: none), which spares a look at all the others. */
+pid_t host_listener(const char *ip, uint16_t port, pid_t likely);
 
 /* Whether ip (a literal) is loopback or an address of this host. */
 bool host_is_local(const char *ip);

@@ -100,9 +100,21 @@ static void sampler_ready(void *arg, const struct err *why)
     t->known(t, NULL);
 }
 
+/* In a container of its own the process may know itself by another number than this host does. */
+static void find_on_host(struct target *t)
+{
+    struct target_identity *id = &t->identity;
+    if (!t->ip[0] || id->host_pid)
+        return;
+    id->host_pid = host_listener(t->ip, t->port, (pid_t)id->pid);
+    if (!id->pid)
+        id->pid = id->host_pid;
+}
+
 static void make_sampler(struct target *t)
 {
     struct err e = ERR_NONE;
+    find_on_host(t);
     if (t->passive)
         t->known(t, NULL);
     else if (sampler_new(
@@ -215,8 +227,10 @@ static int fill_identity(struct target *t, const struct target_start *start, str
     id->kind = kind_of(start);
     if (entry) {
         address_host_port(d->ip, d->port, id->address);
-        if (id->kind != TARGET_PAGE && host_is_local(d->ip))
-            id->host_pid = host_listener(d->ip, d->port);
+        if (id->kind != TARGET_PAGE && host_is_local(d->ip)) {
+            memcpy(t->ip, d->ip, sizeof t->ip);
+            t->port = d->port;
+        }
     } else {
         memcpy(id->address, start->parent->address, sizeof id->address);
         id->host_pid = start->parent->host_pid;

@@ -9,6 +9,8 @@ struct target {
     struct cdp_session *session;   /* borrowed */
     struct target *next;           /* in the attachment's list */
     struct target_identity identity;
+    char ip[RESOLVE_IP_SIZE]; /* of a main target's inspector on this host, else "" */
+    uint16_t port;
     struct sampler *sampler;
     char *sampler_problem;
     struct timer *timer; /* looks again while the target waits for a debugger */

@@ -60,9 +60,11 @@ static void a_listening_socket_leads_to_its_process(void **state)
     assert_int_equal(host_listening(getpid(), ports, 8), 1);
     assert_int_equal(ports[0].port, ntohs(a.sin_port));
     assert_string_equal(ports[0].ip, "127.0.0.1");
-    assert_int_equal(host_listener("127.0.0.1", ntohs(a.sin_port)), getpid());
+    assert_int_equal(host_listener("127.0.0.1", ntohs(a.sin_port), 0), getpid());
+    assert_int_equal(
+        host_listener("127.0.0.1", ntohs(a.sin_port), 1), getpid()); /* a wrong guess */
     close(fd);
-    assert_int_equal(host_listener("127.0.0.1", ntohs(a.sin_port)), 0);
+    assert_int_equal(host_listener("127.0.0.1", ntohs(a.sin_port), 0), 0);
 }
 
 static void only_this_hosts_addresses_are_local(void **state)
