@@ -11,6 +11,7 @@ enum capture_state { CAPTURE_COMPLETE, CAPTURE_REFUSED, CAPTURE_FAILED };
 const char *capture_state_name(enum capture_state state); /* "complete", "refused", "failed" */
 
 struct capture_outcome {
+    enum capture_kind kind;
     enum capture_state state;
     struct err why; /* for all but CAPTURE_COMPLETE */
     int64_t asked_at_ms;

@@ -87,6 +87,8 @@ static void on_attached(void *arg, struct target *t)
     bool one_is_enough = r->options.manual && r->target_count > 1;
     if (r->options.snapshots && !one_is_enough)
         run_capture_schedule(w, 0);
+    if (r->options.survivors && !one_is_enough)
+        run_survivors_begin(w);
 }
 
 static void on_detached(void *arg, struct target *t, const struct err *why)
@@ -104,6 +106,8 @@ static void on_detached(void *arg, struct target *t, const struct err *why)
     timer_stop(w->snapshot_timer);
     if (r->captured == w && r->capture)
         capture_target_gone(r->capture, why);
+    if (r->captured == w && r->survivors)
+        survivors_target_gone(r->survivors, why);
     run_target_record_gone(r, w, why);
     r->handlers->detached(r->arg, &w->facts, why);
     if (!r->captured)
@@ -274,6 +278,8 @@ void run_finish(struct run *r, const char *reason)
     r->reason = reason;
     timer_stop(r->end_timer);
     timer_stop(r->give_up_timer);
+    if (r->survivors)
+        survivors_finish(r->survivors);
     run_live_last(r);
     run_capture_last(r);
     run_capture_next(r);
@@ -401,7 +407,9 @@ int run_start(struct loop *l, const struct run_options *o, const struct run_hand
 void run_abort(struct run *r)
 {
     capture_cancel(r->capture);
+    survivors_cancel(r->survivors);
     r->capture = NULL;
+    r->survivors = NULL;
     r->captured = NULL;
     r->stage = OVER;
     capture_writer_stop(r->writer); /* removes what is half-written */

@@ -29,6 +29,10 @@ struct run_options {
     int64_t live_sample_every;  /* bytes; 0: no live profile */
     int64_t live_interval_us;
     bool live_steal;
+    bool survivors;       /* a sampling profile in place of a snapshot; manual only */
+    int64_t sample_every; /* bytes, of survivors */
+    int64_t recording_us; /* how long it lasts */
+    char **ret_path;      /* the manual capture's file, owned by the caller; NULL: nobody asks */
     struct guard_limits limits;
     int64_t keep;     /* snapshots of each target; 0: all */
     int64_t max_disk; /* bytes of captures in folder; 0: no bound */

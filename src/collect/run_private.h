@@ -9,6 +9,7 @@
 #include "collect/child.h"
 #include "collect/live_profile.h"
 #include "collect/retention.h"
+#include "collect/survivors.h"
 
 enum stage { STARTING, RUNNING, ENDING, LEAVING, OVER };
 
@@ -53,6 +54,7 @@ struct run {
     struct retention *retention;
     struct past *past; /* of the record; NULL without one */
     struct capture *capture;
+    struct survivors *survivors;
     struct watched *captured; /* whose capture runs */
     char *capture_path;
     const char *capture_trigger;
@@ -104,6 +106,9 @@ void run_keep_teach(struct watched *w);
 /* ---- run_analysis.c ---- */
 void run_analysis_add(
     struct watched *w, int64_t snapshot_id, const struct capture_result *captured);
+
+/* ---- run_survivors.c ---- */
+void run_survivors_begin(struct watched *w);
 
 /* ---- run_live.c ---- */
 void run_live_begin(struct watched *w); /* of a target that was attached */

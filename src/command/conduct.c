@@ -54,6 +54,17 @@ int conduct_addresses(
     return 0;
 }
 
+char *conduct_folder(const struct settings *s)
+{
+    const char *output = settings_text(s, SET_OUTPUT);
+    const char *slash = output ? strrchr(output, '/') : NULL;
+    if (!output)
+        return strdup(settings_text(s, SET_DIR));
+    if (!slash)
+        return strdup(".");
+    return slash == output ? strdup("/") : text_format("%.*s", (int)(slash - output), output);
+}
+
 struct guard_limits conduct_limits(const struct settings *s)
 {
     return (struct guard_limits){.max_pause_us = settings_number(s, SET_MAX_PAUSE),

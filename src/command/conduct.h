@@ -15,6 +15,10 @@ int conduct(const struct invocation *in, struct run_options *options, const char
 int conduct_addresses(
     const struct invocation *in, struct address **ret, size_t *ret_count, struct err *e) MUST_USE;
 
+/* Where the one file of a command goes: the folder of -o, or --dir. Owned by the caller; NULL when
+ * memory is out. */
+char *conduct_folder(const struct settings *s);
+
 /* The guard's limits by the settings. */
 struct guard_limits conduct_limits(const struct settings *s);
 

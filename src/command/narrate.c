@@ -232,7 +232,11 @@ static void on_snapshot(void *arg, const struct run_target *t, const char *trigg
         fprintf(n->out.file, "%s\n", path); /* the answer to the command */
     if (n->json)
         return;
-    if (o->state == CAPTURE_COMPLETE)
+    if (o->state == CAPTURE_COMPLETE && o->kind == CAPTURE_PROFILE)
+        log_info("%s: profile %s (%s, stalled %s)", recap_name(t, name), path,
+            text_size(size, (double)o->file->bytes),
+            text_duration(pause, (int64_t)(o->pause_ms * 1000)));
+    else if (o->state == CAPTURE_COMPLETE)
         log_info("%s: snapshot %s (%s, %s nodes, stalled %s)", recap_name(t, name), path,
             text_size(size, (double)o->file->bytes), text_count(nodes, o->file->nodes),
             text_duration(pause, (int64_t)(o->pause_ms * 1000)));

@@ -35,8 +35,10 @@ int reading_open(const struct invocation *in, const char *path, struct heap **re
 {
     struct show_out errors;
     struct reading r = {.began_us = clock_monotonic_us()};
-    struct heap_options options = {
-        .progress = on_progress, .arg = &r, .partial = settings_flag(in->settings, SET_PARTIAL)};
+    struct heap_options options = {.progress = on_progress,
+        .arg = &r,
+        .partial = settings_flag(in->settings, SET_PARTIAL),
+        .traces = in->command == &command_allocations};
     int rc = sink_open_errors(in->settings, &errors, e);
     if (rc)
         return rc;

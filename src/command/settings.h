@@ -33,6 +33,10 @@ enum setting_id {
     SET_MAX_SNAPSHOTS,
     SET_LABEL,
     SET_LIVE_PROFILE,
+    SET_SAMPLE_EVERY,
+    SET_COLLAPSED,
+    SET_TREE,
+    SET_DIFF,
     SET_LIVE_PROFILE_INTERVAL,
     /* files */
     SET_DIR,

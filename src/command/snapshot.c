@@ -1,20 +1,7 @@
 /* snapshot: one, now. */
 #include "command/conduct.h"
 
-#include "base/text.h"
-
-#include <limits.h>
 #include <stdlib.h>
-#include <string.h>
-
-/* The folder of a path, owned by the caller; NULL when memory is out. */
-static char *folder_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (!slash)
-        return strdup(".");
-    return slash == path ? strdup("/") : text_format("%.*s", (int)(slash - path), path);
-}
 
 static int run(const struct invocation *in, struct err *e)
 {
@@ -22,7 +9,7 @@ static int run(const struct invocation *in, struct err *e)
     const char *output = settings_text(s, SET_OUTPUT);
     struct address *addresses = NULL;
     size_t count = 0;
-    char *folder = output ? folder_of(output) : strdup(settings_text(s, SET_DIR));
+    char *folder = conduct_folder(s);
     int rc = folder ? conduct_addresses(in, &addresses, &count, e)
                     : err_set(e, ERR_NOMEM, "out of memory");
     if (rc)

@@ -7,6 +7,8 @@ const struct command *const command_table[] = {
     &command_targets,
     &command_run,
     &command_snapshot,
+    &command_survivors,
+    &command_allocations,
     &command_summary,
     &command_diff,
     &command_retainers,

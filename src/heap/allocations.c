@@ -99,7 +99,13 @@ void allocations_free(struct allocations *a)
     texts_free(a->texts);
     free(a->frames);
     free(a->nodes);
+    free(a->intervals);
     free(a);
+}
+
+bool allocations_is_profile(const struct allocations *a)
+{
+    return a->is_profile;
 }
 
 uint32_t allocations_count(const struct allocations *a)
@@ -120,6 +126,57 @@ const struct allocation_frame *allocations_frame(const struct allocations *a, ui
 int64_t allocations_samples(const struct allocations *a)
 {
     return a->samples;
+}
+
+uint32_t allocations_intervals(
+    const struct allocations *a, const struct allocation_interval **ret_intervals)
+{
+    *ret_intervals = a->intervals;
+    return a->interval_count;
+}
+
+int64_t allocations_recorded(const struct allocations *a, int64_t *ret_with_stack)
+{
+    *ret_with_stack = a->recorded_with_stack;
+    return a->recorded;
+}
+
+/* ---- functions ---- */
+
+static int by_bytes(const void *x, const void *y)
+{
+    const struct allocation_function *a = x, *b = y;
+    if (a->bytes != b->bytes)
+        return a->bytes > b->bytes ? -1 : 1;
+    return (a->frame > b->frame) - (a->frame < b->frame);
+}
+
+int allocations_functions(const struct allocations *a, struct allocation_function **ret,
+    uint32_t *ret_count, struct err *e)
+{
+    struct allocation_function *list = calloc((size_t)a->frame_count + 1, sizeof *list);
+    uint32_t kept = 0;
+    if (!list)
+        return err_set(e, ERR_NOMEM, "no memory for %u functions", a->frame_count);
+    for (uint32_t i = 0; i < a->frame_count; i++)
+        list[i].frame = &a->frames[i];
+    for (uint32_t i = 0; i < a->node_count; i++) {
+        const struct allocation_node *node = &a->nodes[i];
+        struct allocation_function *f = &list[node->frame];
+        if (node->count == 0)
+            continue;
+        f->count += node->count;
+        f->bytes += node->bytes;
+        f->live_count += node->live_count;
+        f->live_bytes += node->live_bytes;
+    }
+    for (uint32_t i = 0; i < a->frame_count; i++)
+        if (list[i].count)
+            list[kept++] = list[i];
+    qsort(list, kept, sizeof *list, by_bytes);
+    *ret = list;
+    *ret_count = kept;
+    return 0;
 }
 
 /* ---- a sampling profile ---- */
@@ -207,6 +264,7 @@ int allocations_from_profile(const cJSON *profile, struct allocations **ret, str
     struct allocations *a = calloc(1, sizeof *a);
     if (!a)
         return err_set(e, ERR_NOMEM, "out of memory");
+    a->is_profile = true;
     a->samples = cJSON_IsArray(samples) ? cJSON_GetArraySize(samples) : ALLOCATION_UNKNOWN;
     int rc = add_profile_nodes(a, head, e);
     if (rc)

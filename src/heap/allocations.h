@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 struct allocations;
+struct heap;
 
 #define ALLOCATION_NONE    UINT32_MAX /* no node */
 #define ALLOCATION_UNKNOWN (-1)       /* a count or size that the source does not tell */
@@ -36,9 +37,39 @@ struct allocation_node {
  * ERR_FORMAT. */
 int allocations_from_profile(
     const cJSON *profile, struct allocations **ret, struct err *e) MUST_USE;
+
+/* Reads the timeline of a heap that was opened with heap_options.traces: its intervals, and its
+ * stacks if they were recorded. A heap without a timeline has neither. ERR_FORMAT for a broken one.
+ */
+int allocations_from_heap(const struct heap *h, struct allocations **ret, struct err *e) MUST_USE;
+
+struct allocation_interval {
+    double start_ms, end_ms; /* since the recording began; the first holds all that was before */
+    uint32_t last_id;        /* object id: those above the interval before's are of this one */
+    int64_t live_count, live_bytes;
+};
+/* Borrowed; 0 for a profile. */
+uint32_t allocations_intervals(
+    const struct allocations *a, const struct allocation_interval **ret_intervals);
+/* Of a timeline: the objects that were made while it recorded and live, and how many of them have a
+ * stack. */
+int64_t allocations_recorded(const struct allocations *a, int64_t *ret_with_stack);
+
+/* What one function, as V8 knows it, has allocated itself: DevTools' list of an allocation profile.
+ */
+struct allocation_function {
+    const struct allocation_frame *frame; /* borrowed from a */
+    int64_t live_count, live_bytes, count, bytes;
+};
+/* Most bytes in all first; those that allocated nothing are left out. The caller frees the array.
+ */
+int allocations_functions(const struct allocations *a, struct allocation_function **ret,
+    uint32_t *ret_count, struct err *e) MUST_USE;
+
 void allocations_free(struct allocations *a); /* NULL is fine */
 
-uint32_t allocations_count(const struct allocations *a); /* nodes, the root first */
+bool allocations_is_profile(const struct allocations *a); /* else a timeline */
+uint32_t allocations_count(const struct allocations *a);  /* nodes, the root first */
 const struct allocation_node *allocations_node(const struct allocations *a, uint32_t node);
 const struct allocation_frame *allocations_frame(const struct allocations *a, uint32_t node);
 /* Of a profile: how many objects were sampled and live; ALLOCATION_UNKNOWN for a timeline. */

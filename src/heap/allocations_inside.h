@@ -11,7 +11,11 @@ struct allocations {
     struct allocation_node *nodes;
     uint32_t frame_count, frame_capacity, node_count, node_capacity;
     struct text_block *texts; /* of the frames */
-    int64_t samples;
+    uint32_t function_count;  /* of the frames, those that the file names */
+    struct allocation_interval *intervals;
+    uint32_t interval_count;
+    bool is_profile;
+    int64_t samples, recorded, recorded_with_stack;
 };
 
 /* Texts that never move: returns a copy with a NUL behind it, or NULL when memory is out. */

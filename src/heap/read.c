@@ -379,6 +379,17 @@ static int read_key(struct cursor *c, char key[KEY_MAX], struct err *e)
     return cursor_expect(c, ':', e);
 }
 
+/* Where the arrays of a timeline begin; allocations_from_heap reads them. */
+static void note_timeline(struct heap *h, const char *key, struct cursor *c, struct err *e)
+{
+    uint64_t *at = strcmp(key, "samples") == 0                ? &h->samples.at
+                   : strcmp(key, "trace_function_infos") == 0 ? &h->trace_infos.at
+                   : strcmp(key, "trace_tree") == 0           ? &h->trace_tree.at
+                                                              : NULL;
+    if (at && cursor_token(c, e) == '[')
+        *at = c->at;
+}
+
 /* One key and its value. */
 static int read_section(struct reading *rd, struct err *e)
 {
@@ -398,8 +409,10 @@ static int read_section(struct reading *rd, struct err *e)
     }
     while (which < COUNT_OF(arrays) && strcmp(key, arrays[which]) != 0)
         which++;
-    if (which == COUNT_OF(arrays))
+    if (which == COUNT_OF(arrays)) {
+        note_timeline(h, key, c, e);
         return cursor_skip(c, NULL, e);
+    }
     if (!rd->have_header)
         return source_bad(c->source, c->at, e,
             "\"%s\" before the \"snapshot\" header: this is no heap snapshot", key);

@@ -1,0 +1,78 @@
+/* survivors: what a while of traffic leaves behind, by stack. */
+#include "command/conduct.h"
+#include "command/sink.h"
+#include "command/sites.h"
+
+#include <stdlib.h>
+
+#define SURVIVORS_DEFAULT_US (30 * 1000000LL)
+
+static int print(const struct invocation *in, const char *path, struct err *e)
+{
+    struct allocations *a = NULL;
+    struct show_out out;
+    int rc = sink_open(in->settings, &out, e);
+    if (rc == 0)
+        rc = sites_open(in, path, &a, e);
+    if (rc == 0)
+        rc = sites_print(in, &out, path, a, e);
+    allocations_free(a);
+    return rc ? rc : show_out_finish(&out, e);
+}
+
+static int run(const struct invocation *in, struct err *e)
+{
+    const struct settings *s = in->settings;
+    const char *output = settings_text(s, SET_OUTPUT);
+    struct address *addresses = NULL;
+    size_t count = 0;
+    char *path = NULL, *folder = conduct_folder(s);
+    int rc = folder ? conduct_addresses(in, &addresses, &count, e)
+                    : err_set(e, ERR_NOMEM, "out of memory");
+    if (rc)
+        goto out;
+    struct run_options options = {.addresses = addresses,
+        .address_count = count,
+        .manual = true,
+        .survivors = true,
+        .sample_every = settings_number(s, SET_SAMPLE_EVERY),
+        .recording_us = settings_given(s, SET_DURATION) ? settings_number(s, SET_DURATION)
+                                                        : SURVIVORS_DEFAULT_US,
+        .ret_path = &path,
+        .wait_us = settings_number(s, SET_WAIT),
+        .give_up_us = settings_number(s, SET_GIVE_UP),
+        .folder = folder,
+        .label = settings_text(s, SET_LABEL) ? settings_text(s, SET_LABEL) : "survivors",
+        .output = output,
+        .limits = conduct_limits(s),
+        .max_pause_share = 1,
+        .allow_remote = settings_flag(s, SET_ALLOW_REMOTE)};
+    if (options.sample_every < 1)
+        rc = err_set(e, ERR_USAGE, "--sample-every must be at least a byte");
+    if (rc == 0)
+        rc = conduct(in, &options, NULL, false, e);
+    if (rc == 0 && path)
+        rc = print(in, path, e);
+out:
+    free(path);
+    free(folder);
+    free(addresses);
+    return rc;
+}
+
+static const enum setting_id accepted[] = {SET_DURATION, SET_SAMPLE_EVERY, SET_OUTPUT, SET_DIR,
+    SET_LABEL, SET_COMPRESS, SET_TOP, SET_CSV, SET_DB, SET_NO_MIGRATE, SET_WAIT, SET_ALLOW_REMOTE,
+    SET_TIMEOUT, SET_END};
+
+const struct command command_survivors = {
+    .name = "survivors",
+    .arguments = "[TARGET]",
+    .summary = "what survives a while of traffic, by allocating line",
+    .examples = "  heaptap survivors --duration 30s\n"
+                "  heaptap survivors pid:4711 --sample-every 8KB -o after.heapprofile\n",
+    .details = "Samples allocations for --duration (30s), or until Ctrl-C, has garbage collected,\n"
+               "writes what still lives as a .heapprofile (DevTools opens it) and prints it.\n",
+    .settings = accepted,
+    .words_max = 1,
+    .run = run,
+};
