@@ -190,6 +190,13 @@ char *address_host_port(const char *host, uint16_t port, char out[ADDRESS_HOST_P
     return out;
 }
 
+char *address_host_header(const char *host, uint16_t port, char out[ADDRESS_HOST_PORT_SIZE])
+{
+    char bare[ADDRESS_HOST_SIZE];
+    snprintf(bare, sizeof bare, "%.*s", (int)strcspn(host, "%"), host);
+    return address_host_port(bare, port, out);
+}
+
 char *address_format(const struct address *a, char out[ADDRESS_TEXT_SIZE])
 {
     char host_port[ADDRESS_HOST_PORT_SIZE];

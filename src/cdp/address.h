@@ -41,6 +41,8 @@ char *address_format(const struct address *a, char out[ADDRESS_TEXT_SIZE]);
 /* "127.0.0.1:9229" or "[::1]:9229"; returns out. */
 #define ADDRESS_HOST_PORT_SIZE (ADDRESS_HOST_SIZE + 10)
 char *address_host_port(const char *host, uint16_t port, char out[ADDRESS_HOST_PORT_SIZE]);
+/* The same for a Host header, where the %scope of an IPv6 address has no place. */
+char *address_host_header(const char *host, uint16_t port, char out[ADDRESS_HOST_PORT_SIZE]);
 
 /* Is host localhost or an IP literal of the loopback interface? Names are not looked up. */
 bool address_is_loopback(const char *host);

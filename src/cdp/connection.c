@@ -44,7 +44,8 @@ struct cdp_connection {
     const struct cdp_handlers *handlers;
     void *arg;
     char *path;
-    char where[ADDRESS_HOST_PORT_SIZE]; /* for errors, and the Host header */
+    char where[ADDRESS_HOST_PORT_SIZE];       /* for errors */
+    char host_header[ADDRESS_HOST_PORT_SIZE]; /* an IP literal unless TLS wants a name */
     enum cdp_peer peer;
     char key[HANDSHAKE_KEY_SIZE];
     struct socket *socket;
@@ -391,7 +392,7 @@ static void on_connected(void *arg)
     struct cdp_connection *c = arg;
     struct err e = ERR_NONE;
     set_state(c, UPGRADING);
-    int rc = handshake_write(&c->out, c->where, c->path, c->key, &e);
+    int rc = handshake_write(&c->out, c->host_header, c->path, c->key, &e);
     if (!rc)
         rc = socket_send(c->socket, c->out.data, c->out.length, &e);
     if (rc)
@@ -460,6 +461,7 @@ int cdp_connect(struct loop *l, const struct cdp_options *o, const struct cdp_ha
     uint64_t message_max = o->message_max ? o->message_max : CDP_MESSAGE_MAX;
     c->nested = buf_new(message_max);
     address_host_port(o->tls_name ? o->tls_name : o->ip, o->port, c->where);
+    address_host_header(o->tls_name ? o->tls_name : o->ip, o->port, c->host_header);
     c->path = strdup(o->path);
     int rc = c->path ? 0 : err_set(e, ERR_NOMEM, "out of memory for a connection");
     if (!rc)

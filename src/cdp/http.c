@@ -18,7 +18,8 @@ struct http {
     struct timer *timer; /* starts it, then is its deadline, then reports the end */
     char *ip, *tls_name, *path;
     uint16_t port;
-    char where[ADDRESS_HOST_PORT_SIZE]; /* for errors, and the Host header */
+    char where[ADDRESS_HOST_PORT_SIZE];       /* for errors */
+    char host_header[ADDRESS_HOST_PORT_SIZE]; /* of plain HTTP */
     int64_t deadline_us;
     bool started, ended;
     int status;
@@ -68,7 +69,7 @@ static void start(struct http *h)
     h->started = true;
     info.method = "GET";
     info.address = h->ip;
-    info.host = info.origin = h->tls_name ? h->tls_name : h->where;
+    info.host = info.origin = h->tls_name ? h->tls_name : h->host_header;
     info.port = h->port;
     info.path = h->path;
     info.alpn = "http/1.1";
@@ -189,6 +190,7 @@ int http_get(struct loop *l, const struct http_request *q, http_fn fn, void *arg
     h->path = strdup(q->path);
     h->tls_name = q->tls_name ? strdup(q->tls_name) : NULL;
     address_host_port(q->ip, q->port, h->where);
+    address_host_header(q->ip, q->port, h->host_header);
     int rc = 0;
     if (!h->ip || !h->path || (q->tls_name && !h->tls_name))
         rc = err_set(e, ERR_NOMEM, "out of memory for a request");

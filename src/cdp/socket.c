@@ -53,6 +53,8 @@ static void end(struct socket *s)
     timer_start(s->timer, 0);
 }
 
+static const char unreachable[] = "nothing listens there, or it cannot be reached";
+
 static void start(struct socket *s)
 {
     struct lws_client_connect_info info;
@@ -64,7 +66,7 @@ static void start(struct socket *s)
     if (!lws_client_connect_via_info(&info)) {
         s->wsi = NULL;
         if (!s->why.code)
-            err_set(&s->why, ERR_UNREACHABLE, "nothing listens there, or it cannot be reached");
+            err_set(&s->why, ERR_UNREACHABLE, "%s", unreachable);
         end(s);
     }
 }
@@ -171,8 +173,8 @@ static int on_lws(struct loop_socket *side, struct lws *wsi, enum lws_callback_r
         }
         break;
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
-        broken(s, wsi, ERR_UNREACHABLE, in ? in : "it cannot be reached",
-            in ? strnlen(in, length) : strlen("it cannot be reached"));
+        /* lws' own words for it are "Unable to connect", whatever errno was */
+        broken(s, wsi, ERR_UNREACHABLE, unreachable, sizeof unreachable - 1);
         break;
     case LWS_CALLBACK_RAW_CLOSE:
         broken(s, wsi, s->told ? ERR_LOST : ERR_UNREACHABLE, gone, sizeof gone - 1);

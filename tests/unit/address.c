@@ -127,6 +127,15 @@ static void loopback_is_told_from_the_world(void **state)
     assert_false(address_is_loopback("example"));
 }
 
+static void a_host_header_has_no_scope(void **state)
+{
+    (void)state;
+    char text[ADDRESS_HOST_PORT_SIZE];
+    assert_string_equal(address_host_header("fe80::1%eth0", 9229, text), "[fe80::1]:9229");
+    assert_string_equal(address_host_port("fe80::1%eth0", 9229, text), "[fe80::1%eth0]:9229");
+    assert_string_equal(address_host_header("127.0.0.1", 9229, text), "127.0.0.1:9229");
+}
+
 static void a_url_is_followed_by_its_host_and_port(void **state)
 {
     (void)state;
@@ -145,6 +154,7 @@ int main(void)
         cmocka_unit_test(mistakes_are_told),
         cmocka_unit_test(long_texts_do_not_overflow),
         cmocka_unit_test(loopback_is_told_from_the_world),
+        cmocka_unit_test(a_host_header_has_no_scope),
         cmocka_unit_test(a_url_is_followed_by_its_host_and_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

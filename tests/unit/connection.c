@@ -492,6 +492,7 @@ static void what_is_no_inspector_is_told(void **state)
     peer_start(NULL);
     peer_end();
     converse_with((struct cdp_options){0}); /* nobody there */
+    assert_non_null(strstr(closed_text, "nothing listens there"));
     expect("closed", ERR_UNREACHABLE);
 }
 
