@@ -84,6 +84,7 @@ static void on_attached(void *arg, struct target *t)
     if (r->options.metrics_interval_us > 0)
         timer_start(w->metrics_timer, 0);
     run_live_begin(w);
+    run_requests_attach(w);
     bool one_is_enough = r->options.manual && r->target_count > 1;
     if (r->options.snapshots && !one_is_enough)
         run_capture_schedule(w, 0);
@@ -104,6 +105,7 @@ static void on_detached(void *arg, struct target *t, const struct err *why)
     w->due = false;
     timer_stop(w->metrics_timer);
     timer_stop(w->snapshot_timer);
+    run_requests_gone(w);
     if (r->captured == w && r->capture)
         capture_target_gone(r->capture, why);
     if (r->captured == w && r->survivors)
@@ -126,7 +128,10 @@ static void on_event(void *arg, struct target *t, const char *method, const cJSO
 {
     struct link *link = arg;
     struct run *r = link->run;
-    if (r->capture && r->captured == target_data(t))
+    struct watched *w = target_data(t);
+    if (w && w->follow && requests_event(w->follow, method, params))
+        return;
+    if (r->capture && r->captured == w)
         capture_event(r->capture, method, params);
 }
 
@@ -294,8 +299,10 @@ static void over(struct run *r)
 static void leave(struct run *r)
 {
     r->stage = LEAVING;
-    for (size_t i = 0; i < r->target_count; i++)
+    for (size_t i = 0; i < r->target_count; i++) {
         timer_stop(r->targets[i]->metrics_timer);
+        run_requests_leave(r->targets[i]);
+    }
     for (size_t i = 0; i < r->link_count; i++)
         if (r->links[i].attachment)
             attachment_close(r->links[i].attachment);

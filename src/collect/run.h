@@ -5,6 +5,7 @@
 
 #include "collect/capture.h"
 #include "collect/classes.h"
+#include "collect/requests.h"
 #include "collect/target.h"
 #include "store/journal.h"
 
@@ -38,6 +39,33 @@ struct run_options {
     int64_t max_disk; /* bytes of captures in folder; 0: no bound */
     double max_pause_share;
     bool allow_remote;
+    bool requests; /* follow them */
+    struct requests_options follow;
+    int64_t gc_floor_us; /* force a collection that often; 0: read after the target's own */
+};
+
+/* Requests of one kind, all of them, whether they had rows or not. Texts come from outside. */
+struct run_route {
+    char *method, *path;
+    int64_t requests; /* ended since we attached */
+};
+
+/* The heap right after a full collection, and how many requests of each route had ended by then. */
+struct run_floor {
+    int64_t wall_ms;
+    double bytes;
+    size_t route_count; /* of counts; routes that came later had none */
+    int64_t *counts;
+};
+
+struct run_requests {
+    struct run_route *routes; /* in the order in which they were seen */
+    size_t route_count;
+    struct run_floor *floors; /* oldest first */
+    size_t floor_count;
+    int64_t rows, aborted, lost; /* requests: with rows, given up by clients, without their rows */
+    double share, overhead;      /* latest: of requests that get rows, of one thread's time */
+    double overhead_max;
 };
 
 /* What is known of one target; texts come from outside. It outlives the target itself. */
@@ -56,6 +84,7 @@ struct run_target {
     int64_t first_floor_ms, last_floor_ms;
     double pause_ms;              /* all stalls together */
     char *first_file, *last_file; /* snapshots, NULL until there is one */
+    struct run_requests requests;
 };
 
 struct run_handlers {
@@ -64,6 +93,8 @@ struct run_handlers {
     void (*attached)(void *arg, const struct run_target *t);
     void (*detached)(void *arg, const struct run_target *t, const struct err *why);
     void (*metrics)(void *arg, const struct run_target *t, const struct store_metrics *row);
+    void (*request)(
+        void *arg, const struct run_target *t, int64_t id, const struct request_row *row);
     void (*progress)(void *arg, const struct run_target *t, const char *phase, int64_t done,
         int64_t total, int64_t bytes, int64_t elapsed_us);
     /* path: where it is or would have been. again: refused for the same causes as the time before.

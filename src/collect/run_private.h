@@ -35,6 +35,14 @@ struct watched {             /* one target */
     unsigned refused_for; /* causes of the last refusal; 0: the last capture was none */
     bool reading, due;
     const char *due_trigger;
+    struct requests *follow; /* NULL: its requests are not followed */
+    struct timer *gc_timer;
+    int64_t gc_asked_us;
+    int64_t last_request_id;
+    size_t hook_route[REQUESTS_ROUTES_MAX]; /* the hook's routes as indices of facts.requests */
+    size_t hook_routes;                     /* how many of them are known */
+    int64_t *route_base; /* requests of each route before this hook; as many as routes */
+    bool told_failure, told_blind;
 };
 
 struct run {
@@ -85,6 +93,14 @@ void run_target_free(struct watched *w);
 void run_target_record(struct run *r, struct watched *w, const struct target *t);
 void run_target_record_gone(struct run *r, struct watched *w, const struct err *why);
 void run_target_record_sample(struct watched *w, const char *label, const struct sample *s);
+
+/* ---- run_requests.c ---- */
+void run_requests_attach(struct watched *w);
+/* Takes the hook out, ahead of leaving. */
+void run_requests_leave(struct watched *w);
+void run_requests_gone(struct watched *w);
+void run_requests_collect(void *watched); /* a timer's function: a collection is due */
+void run_requests_free(struct watched *w);
 
 /* ---- run_capture.c ---- */
 void run_capture_due(void *watched); /* a timer's function: the snapshot's time has come */

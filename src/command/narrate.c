@@ -15,11 +15,17 @@
 
 #define NAME_SIZE RECAP_NAME_SIZE
 
+/* Lines of requests a second on a terminal: more than that nobody reads, and the run would wait for
+ * it. */
+#define REQUEST_LINES_MAX 10
+
 struct narrator {
     struct show_out out;
     bool json, quiet;
     struct show_progress *progress;
-    char phase[64]; /* that the progress line shows */
+    char phase[64];         /* that the progress line shows */
+    int64_t request_second; /* of the lines of requests so far */
+    int64_t request_lines;
     void (*ended)(void *arg, const char *reason, const struct err *why);
     void *ended_arg;
 };
@@ -147,6 +153,32 @@ static void snapshot_line(struct narrator *n, const struct run_target *t, const 
     end_line(n, line, rc);
 }
 
+static void request_line(
+    struct narrator *n, const struct run_target *t, int64_t id, const struct request_row *q)
+{
+    int rc = 0;
+    cJSON *line = begin_line("request", t, q->wall_ms[1], &rc);
+    show_json_integer(line, "request_id", id, &rc);
+    show_json_word(line, "method", q->method, &rc);
+    show_json_word(line, "url", q->url, &rc);
+    show_json_word(line, "route", q->route, &rc);
+    show_json_integer(line, "status", q->status, &rc);
+    show_json_bool(line, "aborted", q->aborted, &rc);
+    show_json_number(line, "duration_ms", q->duration_ms, &rc);
+    const struct {
+        const char *key;
+        const double *bytes;
+    } sizes[] = {{"heap_used", q->heap_used}, {"heap_total", q->heap_total},
+        {"external", q->external}, {"rss", q->rss}};
+    for (int side = 0; side < 2; side++) {
+        cJSON *o = show_json_object(line, side == 0 ? "before" : "after", &rc);
+        for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+            show_json_number(o, sizes[i].key, sizes[i].bytes[side] / 1048576, &rc); /* MB */
+        show_json_integer(o, "in_flight", q->in_flight[side], &rc);
+    }
+    end_line(n, line, rc);
+}
+
 /* ---- the run's callbacks ---- */
 
 static void on_said(void *arg, const struct run_target *t, bool warning, const char *text)
@@ -201,6 +233,39 @@ static void on_metrics(void *arg, const struct run_target *t, const struct store
         log_debug("%s: %s heap %s, rss %s", recap_name(t, name), m->label,
             text_size(heap, m->heap_used), isnan(m->rss) ? "-" : text_size(rss, m->rss));
     }
+}
+
+/* At most REQUEST_LINES_MAX in a second, and how many there were beside them. */
+static bool may_say_request(struct narrator *n, int64_t wall_ms)
+{
+    int64_t second = wall_ms / 1000;
+    if (second != n->request_second) {
+        if (n->request_lines > REQUEST_LINES_MAX)
+            log_info("… and %lld more requests in that second",
+                (long long)(n->request_lines - REQUEST_LINES_MAX));
+        n->request_second = second;
+        n->request_lines = 0;
+    }
+    return n->request_lines++ < REQUEST_LINES_MAX;
+}
+
+static void on_request(
+    void *arg, const struct run_target *t, int64_t id, const struct request_row *q)
+{
+    struct narrator *n = arg;
+    char heap[TEXT_SHORT], by[TEXT_SHORT];
+    if (n->json) {
+        request_line(n, t, id, q);
+        return;
+    }
+    if (n->quiet || !may_say_request(n, clock_wall_ms()))
+        return;
+    double growth = q->heap_used[1] - q->heap_used[0];
+    narrator_clear(n);
+    log_info("%s %s %lld%s, %.1f ms, heap %s (%s%s)%s", q->method, q->url, (long long)q->status,
+        q->aborted ? " (the client went)" : "", q->duration_ms, text_size(heap, q->heap_used[1]),
+        growth < 0 ? "" : "+", text_size(by, growth),
+        q->in_flight[0] > 1 || q->in_flight[1] > 1 ? ", not alone" : "");
 }
 
 static void on_progress(void *arg, const struct run_target *t, const char *phase, int64_t done,
@@ -261,6 +326,7 @@ const struct run_handlers narrator_handlers = {
     .attached = on_attached,
     .detached = on_detached,
     .metrics = on_metrics,
+    .request = on_request,
     .progress = on_progress,
     .snapshot = on_snapshot,
     .ended = on_ended,

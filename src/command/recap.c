@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "command/recap_requests.h"
 #include "show/json.h"
 #include "show/table.h"
 
@@ -72,6 +73,7 @@ static void print_target(const struct show_out *out, const struct run_target *t)
             t->last_floor_ms - t->first_floor_ms);
     if (t->identity.kind != TARGET_WORKER) /* it is the whole process' */
         print_growth(out, "resident memory", t->first_rss, t->last_rss, 0);
+    recap_requests_text(out, &t->requests);
     for (int i = 0; i < 2; i++) {
         const char *path = i == 0 ? t->first_file : t->last_file;
         if (!path)
@@ -174,6 +176,7 @@ static void target_json(cJSON *list, const struct run *r, size_t index, int *rc)
     }
     show_json_word(o, "first_snapshot", t->first_file, rc);
     show_json_word(o, "last_snapshot", t->last_file, rc);
+    recap_requests_json(o, &t->requests, rc);
     grown_json(o, r, index, rc);
 }
 

@@ -23,6 +23,9 @@ static void say_what_is_on(const struct settings *s, char out[FIRST_LINE_SIZE])
             settings_text(s, SET_DIR));
     else
         used += snprintf(out + used, FIRST_LINE_SIZE - (size_t)used, "snapshots off (--snapshots)");
+    used += snprintf(out + used, FIRST_LINE_SIZE - (size_t)used,
+        settings_flag(s, SET_REQUESTS) ? "; requests followed (--no-requests turns it off)"
+                                       : "; requests not followed (--requests)");
     if (strcmp(settings_text(s, SET_LIVE_PROFILE), "off") == 0)
         snprintf(out + used, FIRST_LINE_SIZE - (size_t)used,
             "; live profile off (--live-profile 512KB)");
@@ -60,6 +63,20 @@ static int read_live_profile(const struct settings *s, int64_t *ret, bool *ret_s
     return 0;
 }
 
+/* 0: after the target's own collections only. */
+static int read_gc_floor(const struct settings *s, int64_t *ret_us, struct err *e)
+{
+    const char *text = settings_text(s, SET_GC_FLOOR);
+    int64_t us = 0;
+    int rc = strcmp(text, "auto") == 0 ? 0 : text_parse_duration(text, &us, e);
+    if (rc == 0 && us < 0)
+        rc = err_set(e, ERR_USAGE, "\"%s\": expected auto or a duration", text);
+    if (rc)
+        return err_context(e, "gc-floor (%s)", settings_source(s, SET_GC_FLOOR));
+    *ret_us = us;
+    return 0;
+}
+
 static int run(const struct invocation *in, struct err *e)
 {
     const struct settings *s = in->settings;
@@ -69,7 +86,9 @@ static int run(const struct invocation *in, struct err *e)
     int rc = 0;
     if (in->after && in->word_count)
         return err_set(e, ERR_USAGE, "either targets or a command behind \"--\", not both");
-    if (!in->after)
+    int64_t gc_floor_us = 0;
+    rc = read_gc_floor(s, &gc_floor_us, e);
+    if (rc == 0 && !in->after)
         rc = conduct_addresses(in, &addresses, &count, e);
     bool analyze = false;
     if (rc == 0)
@@ -101,7 +120,13 @@ static int run(const struct invocation *in, struct err *e)
         .keep = settings_number(s, SET_KEEP),
         .max_disk = settings_number(s, SET_MAX_DISK),
         .max_pause_share = settings_share(s, SET_MAX_PAUSE_SHARE),
-        .allow_remote = settings_flag(s, SET_ALLOW_REMOTE)};
+        .allow_remote = settings_flag(s, SET_ALLOW_REMOTE),
+        .requests = settings_flag(s, SET_REQUESTS),
+        .follow = {.sample = settings_share(s, SET_REQUESTS_SAMPLE),
+            .match = settings_text(s, SET_REQUESTS_MATCH),
+            .keep_query = settings_flag(s, SET_KEEP_QUERY),
+            .overhead = settings_share(s, SET_REQUESTS_OVERHEAD)},
+        .gc_floor_us = gc_floor_us};
     say_what_is_on(s, first_line);
     rc = conduct(in, &options, first_line, true, e);
 out:
@@ -110,10 +135,12 @@ out:
 }
 
 static const enum setting_id accepted[] = {SET_DURATION, SET_METRICS_INTERVAL, SET_SNAPSHOTS,
-    SET_SNAPSHOT_INTERVAL, SET_MAX_SNAPSHOTS, SET_DIR, SET_LABEL, SET_COMPRESS, SET_ANALYZE, SET_DB,
-    SET_SCHEMA, SET_DRAIN, SET_LOCAL_KEEP, SET_OUTBOX_SIZE, SET_NO_MIGRATE, SET_WAIT, SET_GIVE_UP,
-    SET_MATCH, SET_MAX_PAUSE, SET_MAX_PAUSE_SHARE, SET_KEEP, SET_MAX_DISK, SET_MIN_FREE, SET_FORCE,
-    SET_ALLOW_REMOTE, SET_TIMEOUT, SET_LIVE_PROFILE, SET_LIVE_PROFILE_INTERVAL, SET_END};
+    SET_SNAPSHOT_INTERVAL, SET_MAX_SNAPSHOTS, SET_REQUESTS, SET_REQUESTS_SAMPLE, SET_REQUESTS_MATCH,
+    SET_REQUESTS_OVERHEAD, SET_KEEP_QUERY, SET_GC_FLOOR, SET_DIR, SET_LABEL, SET_COMPRESS,
+    SET_ANALYZE, SET_DB, SET_SCHEMA, SET_DRAIN, SET_LOCAL_KEEP, SET_OUTBOX_SIZE, SET_NO_MIGRATE,
+    SET_WAIT, SET_GIVE_UP, SET_MATCH, SET_MAX_PAUSE, SET_MAX_PAUSE_SHARE, SET_KEEP, SET_MAX_DISK,
+    SET_MIN_FREE, SET_FORCE, SET_ALLOW_REMOTE, SET_TIMEOUT, SET_LIVE_PROFILE,
+    SET_LIVE_PROFILE_INTERVAL, SET_END};
 
 const struct command command_run = {
     .name = "run",
@@ -123,6 +150,7 @@ const struct command command_run = {
                 "  heaptap run 9229 9230 --duration 10m        two servers, for ten minutes\n"
                 "  heaptap run pid:4711 --snapshot-interval 5m opens the inspector of a process\n"
                 "  heaptap run -- npm run dev                  starts it, watches what serves\n"
+                "  heaptap run --requests --gc-floor 30s       which route keeps how many bytes\n"
                 "  HEAP_SNAPSHOT_INTERVAL=30000 heaptap run --dir /var/tmp\n",
     .details = "TARGET is a port, host:port, [::1]:port, ws://host:port/ID or pid:N; #2 or #TITLE\n"
                "behind it picks one of several. Ctrl-C ends it with a summary.\n",

@@ -38,6 +38,13 @@ enum setting_id {
     SET_TREE,
     SET_DIFF,
     SET_LIVE_PROFILE_INTERVAL,
+    /* following requests */
+    SET_REQUESTS,
+    SET_REQUESTS_SAMPLE,
+    SET_REQUESTS_MATCH,
+    SET_REQUESTS_OVERHEAD,
+    SET_KEEP_QUERY,
+    SET_GC_FLOOR,
     /* files */
     SET_DIR,
     SET_COMPRESS,

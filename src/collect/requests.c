@@ -1,0 +1,335 @@
+/* The requests hook's life: installed, kept alive by beats, taken out.
+ *
+ *   installing ──> following ──(stopped, failed)──> over
+ *        ^             │
+ *        └─ it expired ┘   (we were stopped for longer than it waits for a beat)
+ *
+ * installing waits for Runtime.addBinding and Runtime.evaluate, following for the beat's timer and
+ * its answer; the session's end answers whatever is open. */
+#include "collect/requests.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "base/uuid.h"
+#include "collect/ask.h"
+#include "cdp/proto.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define INSTALL_DEADLINE_US (10 * 1000000LL)
+#define STOP_DEADLINE_US    (2 * 1000000LL)
+#define BEAT_US             1000000
+#define EXPIRY_BEATS        15 /* beats that the hook misses before it ends itself */
+/* Batches on the way, each of at most 25 KB of rows and its texts: some 3 MB in the target while
+ * nobody reads. Half of it asks for a beat ahead of time. */
+#define WINDOW      128
+#define SOURCE_MAX  (1 << 20)
+#define BINDING_MAX 64
+
+extern const char requests_source[]; /* requests.js */
+
+enum stage { INSTALLING, FOLLOWING, OVER };
+
+struct requests {
+    struct cdp_session *session; /* borrowed */
+    enum stage stage;
+    struct requests_options options;
+    char *match; /* owned */
+    char binding[BINDING_MAX];
+    char *object; /* RemoteObject id of the hook, owned */
+    struct timer *timer;
+    int64_t asked_ms; /* wall clock of the beat on its way */
+    bool beating;     /* a beat is on its way */
+    int64_t unread;   /* batches taken since the last beat was sent */
+    const struct requests_handlers *handlers;
+    void *arg;
+};
+
+static void install(struct requests *r);
+static void take_out(struct requests *r);
+
+static void fail(struct requests *r, const struct err *why)
+{
+    bool was_there = r->stage == FOLLOWING;
+    timer_stop(r->timer);
+    if (r->stage == OVER)
+        return;
+    r->stage = OVER;
+    if (why->code == ERR_LOST || why->code == ERR_CANCELLED)
+        return;
+    if (was_there)
+        take_out(r);
+    r->handlers->failed(r->arg, why);
+}
+
+/* ---- beats ---- */
+
+/* A hook that is over: ours to put back if only our beats were missing. */
+static void was_over(struct requests *r, const char *why)
+{
+    struct err e = ERR_NONE;
+    if (r->stage != FOLLOWING)
+        return;
+    if (strcmp(why, "no beat came") == 0) {
+        install(r);
+        return;
+    }
+    err_set(&e, ERR_TARGET, "requests are not followed any more: %s", why);
+    fail(r, &e);
+}
+
+static void got_beat(void *arg, const cJSON *result, const struct err *why)
+{
+    struct requests *r = arg;
+    struct err e = ERR_NONE;
+    struct request_beat *beat = NULL;
+    const char *text = NULL;
+    r->beating = false;
+    int rc = why ? why->code : ask_text(result, &text, &e);
+    if (rc == 0)
+        rc = requests_read_beat(text, r->asked_ms, &beat, &e);
+    if (rc) {
+        fail(r, why ? why : &e);
+        return;
+    }
+    if (beat->dropped)
+        r->handlers->lost(r->arg, beat->dropped);
+    r->handlers->beat(r->arg, beat);
+    if (*beat->stopped)
+        was_over(r, beat->stopped);
+    requests_beat_free(beat);
+    if (r->stage == FOLLOWING && !timer_running(r->timer))
+        timer_start(r->timer, BEAT_US);
+}
+
+static int ask_for_beat(struct requests *r, bool last, struct err *e)
+{
+    char function[128];
+    snprintf(function, sizeof function, "function(){%sreturn this.beat(%lld)}",
+        last ? "this.stop('left');" : "", (long long)r->unread);
+    r->asked_ms = clock_wall_ms();
+    /* No deadline: a snapshot keeps the target silent for as long as it takes. */
+    int rc =
+        ask_call_on(r->session, r->object, function, last ? STOP_DEADLINE_US : 0, got_beat, r, e);
+    if (rc == 0) {
+        r->beating = true;
+        r->unread = 0;
+    }
+    return rc;
+}
+
+static void beat(void *arg)
+{
+    struct requests *r = arg;
+    struct err e = ERR_NONE;
+    if (r->stage == FOLLOWING && !r->beating && ask_for_beat(r, false, &e) != 0)
+        fail(r, &e);
+}
+
+/* ---- installing ---- */
+
+static void installed(void *arg, const cJSON *result, const struct err *why)
+{
+    struct requests *r = arg;
+    struct err e = ERR_NONE;
+    const char *object;
+    int rc = why ? why->code : ask_object(result, &object, &e);
+    if (r->stage != INSTALLING)
+        return;
+    free(r->object);
+    r->object = rc == 0 ? strdup(object) : NULL;
+    if (rc == 0 && !r->object)
+        rc = err_set(&e, ERR_NOMEM, "out of memory");
+    if (rc) {
+        err_context(&e, "requests cannot be followed");
+        fail(r, why ? why : &e);
+        return;
+    }
+    r->stage = FOLLOWING;
+    timer_start(r->timer, BEAT_US);
+    r->handlers->following(r->arg);
+}
+
+static char *options_text(const struct requests *r)
+{
+    cJSON *o = cJSON_CreateObject();
+    bool made = o && cJSON_AddNumberToObject(o, "sample", r->options.sample) &&
+                cJSON_AddBoolToObject(o, "keepQuery", r->options.keep_query) &&
+                cJSON_AddNumberToObject(o, "budget", r->options.overhead) &&
+                cJSON_AddNumberToObject(o, "window", WINDOW) &&
+                cJSON_AddNumberToObject(o, "expiry", EXPIRY_BEATS) &&
+                (!r->match || cJSON_AddStringToObject(o, "match", r->match));
+    char *text = made ? cJSON_PrintUnformatted(o) : NULL;
+    cJSON_Delete(o);
+    return text;
+}
+
+/* Appends JSON in ASCII: a worker of Node 18 takes a message with anything else for broken
+ * (requests.js is ASCII for the same reason). */
+static int add_ascii(struct buf *out, const char *json)
+{
+    int rc = 0;
+    for (size_t left = strlen(json); left && rc == 0;) {
+        const unsigned char *at = (const unsigned char *)json;
+        size_t size = text_utf8_sequence(json, left);
+        uint32_t c = size == 2   ? (at[0] & 0x1fu) << 6 | (at[1] & 0x3fu)
+                     : size == 3 ? (at[0] & 0x0fu) << 12 | (at[1] & 0x3fu) << 6 | (at[2] & 0x3fu)
+                     : size == 4 ? (at[0] & 0x07u) << 18 | (at[1] & 0x3fu) << 12 |
+                                       (at[2] & 0x3fu) << 6 | (at[3] & 0x3fu)
+                                 : at[0];
+        if (size == 0)
+            return ERR_USAGE;
+        if (c < 0x80)
+            rc = buf_add(out, json, 1);
+        else if (c < 0x10000)
+            rc = buf_addf(out, "\\u%04x", c);
+        else
+            rc = buf_addf(out, "\\u%04x\\u%04x", 0xd7c0 + (c >> 10),
+                0xdc00 + (c & 0x3ff)); /* a surrogate pair */
+        json += size;
+        left -= size;
+    }
+    return rc;
+}
+
+static int evaluate(struct requests *r, struct err *e)
+{
+    struct buf source = buf_new(SOURCE_MAX);
+    char *options = options_text(r);
+    int rc = options ? buf_addf(&source, "%s('%s',", requests_source, r->binding) : ERR_NOMEM;
+    if (rc == 0)
+        rc = add_ascii(&source, options);
+    if (rc == 0)
+        rc = buf_add_text(&source, ")");
+    if (rc == ERR_USAGE) {
+        free(options);
+        buf_free(&source);
+        return err_set(e, rc, "requests-match is not valid UTF-8");
+    }
+    if (rc)
+        err_set(e, rc, "out of memory");
+    else
+        rc = ask_evaluate(r->session, source.data, true, INSTALL_DEADLINE_US, installed, r, e);
+    free(options);
+    buf_free(&source);
+    return rc;
+}
+
+static void bound(void *arg, const cJSON *result, const struct err *why)
+{
+    struct requests *r = arg;
+    struct err e = ERR_NONE;
+    (void)result;
+    if (r->stage != INSTALLING)
+        return;
+    if (why || evaluate(r, &e) != 0)
+        fail(r, why ? why : &e);
+}
+
+/* A new name each time: whatever else is called like it in the target stays untouched. */
+static int bind(struct requests *r, struct err *e)
+{
+    char id[UUID_TEXT_SIZE];
+    struct proto_runtime_add_binding p = {.name = r->binding};
+    cJSON *params;
+    int rc = uuid_new(id, e);
+    if (rc)
+        return rc;
+    snprintf(r->binding, sizeof r->binding, "__heaptap_%.8s%.4s", id, id + 9);
+    rc = proto_runtime_add_binding_encode(&p, &params, e);
+    return rc ? rc
+              : cdp_call(r->session, PROTO_RUNTIME_ADD_BINDING, params, INSTALL_DEADLINE_US, bound,
+                    r, e);
+}
+
+static void install(struct requests *r)
+{
+    struct err e = ERR_NONE;
+    r->stage = INSTALLING;
+    r->unread = 0;
+    if (bind(r, &e) != 0)
+        fail(r, &e);
+}
+
+int requests_start(struct loop *l, struct cdp_session *session, const struct requests_options *o,
+    const struct requests_handlers *h, void *arg, struct requests **ret, struct err *e)
+{
+    struct requests *r = calloc(1, sizeof *r);
+    if (!r)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    *r = (struct requests){
+        .session = session, .stage = INSTALLING, .options = *o, .handlers = h, .arg = arg};
+    int rc = 0;
+    if (o->match && !(r->match = strdup(o->match)))
+        rc = err_set(e, ERR_NOMEM, "out of memory");
+    if (rc == 0)
+        rc = timer_new(l, beat, r, &r->timer, e);
+    if (rc == 0)
+        rc = bind(r, e);
+    if (rc)
+        requests_free(r);
+    else
+        *ret = r;
+    return rc;
+}
+
+/* ---- batches ---- */
+
+bool requests_event(struct requests *r, const char *method, const cJSON *params)
+{
+    struct err e = ERR_NONE;
+    struct proto_runtime_binding_called event;
+    size_t rows = 0;
+    int64_t dropped = 0;
+    if (strcmp(method, PROTO_RUNTIME_BINDING_CALLED) != 0 ||
+        proto_runtime_binding_called_decode(params, &event, &e) != 0 ||
+        strcmp(event.name, r->binding) != 0)
+        return false;
+    r->unread++;
+    int rc = requests_read_batch(
+        event.payload, clock_wall_ms(), r->handlers->row, r->arg, &rows, &dropped, &e);
+    if (rc)
+        fail(r, &e);
+    else if (dropped)
+        r->handlers->lost(r->arg, dropped);
+    if (r->unread >= WINDOW / 2)
+        beat(r);
+    return true;
+}
+
+/* ---- leaving ---- */
+
+/* Its answer comes to got_beat as any other. */
+static void take_out(struct requests *r)
+{
+    struct err e = ERR_NONE;
+    struct proto_runtime_remove_binding p = {.name = r->binding};
+    cJSON *params;
+    if (r->object)
+        (void)!ask_for_beat(r, true, &e); /* if it cannot be asked, the hook expires */
+    if (proto_runtime_remove_binding_encode(&p, &params, &e) == 0)
+        (void)!cdp_call(
+            r->session, PROTO_RUNTIME_REMOVE_BINDING, params, STOP_DEADLINE_US, NULL, NULL, &e);
+}
+
+void requests_stop(struct requests *r)
+{
+    timer_stop(r->timer);
+    if (r->stage == OVER)
+        return;
+    r->stage = OVER;
+    take_out(r);
+}
+
+void requests_free(struct requests *r)
+{
+    if (!r)
+        return;
+    timer_free(r->timer);
+    free(r->match);
+    free(r->object);
+    free(r);
+}

@@ -1,0 +1,406 @@
+/* The requests of one target of a run: rows into the record, counts by route, floors of the heap.
+ */
+#include "collect/run_private.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "cdp/proto.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROUTES_MAX (2 * REQUESTS_ROUTES_MAX) /* a hook that came back may have met others */
+/* Floors that are kept in memory: when they are met every other one goes, which keeps the whole
+ * span. 600 floors of 400 routes take 2 MB. */
+#define FLOORS_MAX     600
+#define FLOOR_SPACE_MS 1000 /* a busy server may collect several times a second */
+#define LABEL_SIZE     (REQUESTS_METHOD_MAX + 16)
+#define GC_DEADLINE_US (120 * 1000000LL) /* about 1 ms a MB */
+#define EVENT_TEXT_MAX (4 * 1024 * 1024) /* ROUTES_MAX routes of REQUESTS_TEXT_MAX bytes */
+
+/* ---- rows ---- */
+
+static void fill_row(const struct watched *w, const struct request_row *q, int side,
+    const char *label, struct store_metrics *row)
+{
+    store_row_clear(STORE_MEMORY_METRICS, row);
+    row->target_id = w->facts.id;
+    row->created_at_ms = q->wall_ms[side];
+    row->label = label;
+    row->heap_used = q->heap_used[side];
+    row->heap_total = q->heap_total[side];
+    row->external = q->external[side];
+    row->rss = q->rss[side];
+    row->request_method = q->method;
+    row->request_url = q->url;
+    row->request_id = w->last_request_id;
+    row->route = q->route;
+    row->in_flight = q->in_flight[side];
+    if (side == 1) {
+        row->duration_ms = q->duration_ms;
+        row->status = q->status;
+    }
+}
+
+static void on_row(void *arg, const struct request_row *q)
+{
+    struct watched *w = arg;
+    struct run *r = w->run;
+    struct store_metrics before, after;
+    char before_label[LABEL_SIZE], after_label[LABEL_SIZE];
+    w->last_request_id++;
+    w->facts.requests.rows++;
+    snprintf(before_label, sizeof before_label, "before-%s", q->method);
+    snprintf(after_label, sizeof after_label, "after-%s", q->method);
+    fill_row(w, q, 0, before_label, &before);
+    fill_row(w, q, 1, after_label, &after);
+    if (r->options.journal)
+        journal_request(r->options.journal, &before, &after);
+    r->handlers->request(r->arg, &w->facts, w->last_request_id, q);
+}
+
+static void on_lost(void *arg, int64_t requests)
+{
+    struct watched *w = arg;
+    struct store_event row;
+    char text[128];
+    if (w->facts.requests.lost == 0)
+        run_say(w->run, w, true,
+            "requests come faster than they can be taken: some have no rows (they are counted)");
+    w->facts.requests.lost += requests;
+    if (!w->run->options.journal)
+        return;
+    snprintf(text, sizeof text, "%lld requests have no rows: they came faster than they were taken",
+        (long long)requests);
+    store_row_clear(STORE_EVENTS, &row);
+    row.target_id = w->facts.id;
+    row.kind = "loss";
+    row.text = text;
+    journal_event(w->run->options.journal, &row);
+}
+
+/* ---- counts by route ---- */
+
+static bool find_route(
+    const struct run_requests *q, const struct request_route *route, size_t *ret_index)
+{
+    for (size_t i = 0; i < q->route_count; i++)
+        if (strcmp(q->routes[i].path, route->path) == 0 &&
+            strcmp(q->routes[i].method, route->method) == 0) {
+            *ret_index = i;
+            return true;
+        }
+    return false;
+}
+
+static bool add_route(struct watched *w, const struct request_route *route, size_t *ret_index)
+{
+    struct run_requests *q = &w->facts.requests;
+    if (!q->routes) {
+        q->routes = calloc(ROUTES_MAX, sizeof *q->routes);
+        w->route_base = calloc(ROUTES_MAX, sizeof *w->route_base);
+    }
+    if (!q->routes || !w->route_base || q->route_count == ROUTES_MAX)
+        return false;
+    struct run_route *added = &q->routes[q->route_count];
+    added->method = strdup(route->method);
+    added->path = strdup(route->path);
+    if (!added->method || !added->path) {
+        free(added->method);
+        free(added->path);
+        return false;
+    }
+    *ret_index = q->route_count++;
+    return true;
+}
+
+/* The hook only ever adds routes behind those that it has. The first one is "(other)". */
+static void learn_routes(struct watched *w, const struct request_beat *beat)
+{
+    while (w->hook_routes < beat->route_count) {
+        const struct request_route *route = &beat->routes[w->hook_routes];
+        size_t index = 0;
+        if (!find_route(&w->facts.requests, route, &index) && !add_route(w, route, &index)) {
+            if (!w->facts.requests.route_count)
+                return;
+            index = 0;
+        }
+        w->hook_route[w->hook_routes++] = index;
+    }
+}
+
+static void take_counts(struct watched *w, const struct request_beat *beat)
+{
+    struct run_requests *q = &w->facts.requests;
+    for (size_t i = 0; i < q->route_count; i++)
+        q->routes[i].requests = w->route_base[i];
+    for (size_t i = 0; i < w->hook_routes && i < beat->route_count; i++)
+        q->routes[w->hook_route[i]].requests += beat->routes[i].count;
+}
+
+/* ---- floors ---- */
+
+static void free_floor(struct run_floor *floor)
+{
+    free(floor->counts);
+}
+
+static void halve_floors(struct run_requests *q)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < q->floor_count; i++) {
+        if (i % 2 == 0)
+            q->floors[kept++] = q->floors[i];
+        else
+            free_floor(&q->floors[i]);
+    }
+    q->floor_count = kept;
+}
+
+static struct run_floor *keep_floor(struct watched *w, const struct request_floor *f)
+{
+    struct run_requests *q = &w->facts.requests;
+    if (!q->floors)
+        q->floors = calloc(FLOORS_MAX, sizeof *q->floors);
+    if (!q->floors)
+        return NULL;
+    if (q->floor_count == FLOORS_MAX)
+        halve_floors(q);
+    struct run_floor *floor = &q->floors[q->floor_count];
+    *floor = (struct run_floor){.wall_ms = f->wall_ms,
+        .bytes = f->heap_used - f->young,
+        .route_count = q->route_count,
+        .counts = calloc(q->route_count ? q->route_count : 1, sizeof *floor->counts)};
+    if (!floor->counts)
+        return NULL;
+    for (size_t i = 0; i < q->route_count; i++)
+        floor->counts[i] = w->route_base[i];
+    for (size_t i = 0; i < w->hook_routes; i++)
+        floor->counts[w->hook_route[i]] += f->counts[i];
+    q->floor_count++;
+    return floor;
+}
+
+static int add_route_json(struct buf *b, const struct run_route *route, int64_t count, bool first)
+{
+    cJSON *item = cJSON_CreateArray();
+    cJSON_AddItemToArray(item, cJSON_CreateString(route->method));
+    cJSON_AddItemToArray(item, cJSON_CreateString(route->path));
+    char *text = cJSON_PrintUnformatted(item);
+    int rc = ERR_NOMEM;
+    if (text) {
+        text[strlen(text) - 1] = '\0'; /* its closing bracket */
+        rc = buf_addf(b, "%s%s,%lld]", first ? "" : ",", text, (long long)count);
+    }
+    free(text);
+    cJSON_Delete(item);
+    return rc;
+}
+
+/* In the record a floor is a reading (label after-gc) and an event whose detail holds the counts.
+ */
+static void record_floor(
+    struct watched *w, const struct request_floor *f, const struct run_floor *floor)
+{
+    struct run *r = w->run;
+    struct store_metrics row;
+    struct store_event event;
+    struct buf detail = buf_new(EVENT_TEXT_MAX);
+    char text[128], size[TEXT_SHORT];
+    store_row_clear(STORE_MEMORY_METRICS, &row);
+    row.target_id = w->facts.id;
+    row.created_at_ms = f->wall_ms;
+    row.label = "after-gc";
+    row.heap_used = f->heap_used;
+    row.heap_total = f->heap_total;
+    row.external = f->external;
+    row.rss = f->rss;
+    r->handlers->metrics(r->arg, &w->facts, &row);
+    if (!r->options.journal)
+        return;
+    journal_metrics(r->options.journal, &row);
+    int rc = buf_addf(&detail, "{\"heap_used\":%.0f,\"young\":%.0f,\"floor\":%.0f,\"routes\":[",
+        f->heap_used, f->young, floor->bytes);
+    for (size_t i = 0, written = 0; i < floor->route_count && rc == 0; i++)
+        if (floor->counts[i])
+            rc = add_route_json(
+                &detail, &w->facts.requests.routes[i], floor->counts[i], written++ == 0);
+    if (rc == 0)
+        rc = buf_add_text(&detail, "]}");
+    store_row_clear(STORE_EVENTS, &event);
+    snprintf(text, sizeof text, "%s after a full collection", text_size(size, floor->bytes));
+    event.target_id = w->facts.id;
+    event.created_at_ms = f->wall_ms;
+    event.kind = "floor";
+    event.text = text;
+    event.detail = rc == 0 ? detail.data : NULL;
+    journal_event(r->options.journal, &event);
+    buf_free(&detail);
+}
+
+static void take_floors(struct watched *w, const struct request_beat *beat)
+{
+    const struct run_requests *q = &w->facts.requests;
+    for (size_t i = 0; i < beat->floor_count; i++) {
+        const struct request_floor *f = &beat->floors[i];
+        int64_t last_ms = q->floor_count ? q->floors[q->floor_count - 1].wall_ms : 0;
+        if (f->wall_ms - last_ms < FLOOR_SPACE_MS)
+            continue;
+        const struct run_floor *floor = keep_floor(w, f);
+        if (floor)
+            record_floor(w, f, floor);
+    }
+}
+
+/* ---- the hook's callbacks ---- */
+
+static void on_following(void *arg)
+{
+    struct watched *w = arg;
+    struct run_requests *q = &w->facts.requests;
+    w->hook_routes = 0;
+    for (size_t i = 0; i < q->route_count; i++)
+        w->route_base[i] = q->routes[i].requests;
+}
+
+static void on_beat(void *arg, const struct request_beat *beat)
+{
+    struct watched *w = arg;
+    struct run_requests *q = &w->facts.requests;
+    learn_routes(w, beat);
+    take_counts(w, beat);
+    take_floors(w, beat);
+    q->aborted = beat->aborted;
+    if (beat->share < q->share && q->share == w->run->options.follow.sample)
+        run_say(w->run, w, false,
+            "rows for %.2g %% of the requests from now on: at all of them following cost %.1f %% "
+            "of its time (--requests-overhead); all are counted",
+            beat->share * 100, beat->overhead * 100);
+    q->share = beat->share;
+    q->overhead = beat->overhead;
+    if (beat->overhead > q->overhead_max)
+        q->overhead_max = beat->overhead;
+    if (*beat->failure && !w->told_failure) {
+        w->told_failure = true;
+        run_say(w->run, w, true, "following requests met an exception, some are missed: %s",
+            beat->failure);
+    }
+    if (beat->blind && !w->told_blind) {
+        w->told_blind = true;
+        run_say(w->run, w, true,
+            "Node %s cannot tell of HTTP/2 requests (22 and later can); HTTP/1 is followed",
+            w->facts.identity.runtime_version);
+    }
+}
+
+static void on_failed(void *arg, const struct err *why)
+{
+    struct watched *w = arg;
+    run_say(w->run, w, true, "%s", why->text);
+}
+
+static const struct requests_handlers requests_handlers = {
+    .following = on_following,
+    .row = on_row,
+    .beat = on_beat,
+    .lost = on_lost,
+    .failed = on_failed,
+};
+
+/* ---- forced collections ---- */
+
+static void schedule_collection(struct watched *w, int64_t rest_us)
+{
+    int64_t interval = w->run->options.gc_floor_us;
+    if (interval > 0 && w->target)
+        timer_start(w->gc_timer, rest_us > interval ? rest_us : interval);
+}
+
+static void got_floor(void *arg, const struct sample *sample, const struct err *why)
+{
+    if (!why)
+        run_target_record_sample(arg, "after-gc", sample);
+}
+
+static void collected(void *arg, const cJSON *result, const struct err *why)
+{
+    struct watched *w = arg;
+    struct run *r = w->run;
+    struct err e = ERR_NONE;
+    int64_t pause_us = clock_monotonic_us() - w->gc_asked_us;
+    (void)result;
+    if (why && (why->code == ERR_LOST || why->code == ERR_CANCELLED))
+        return;
+    if (why)
+        run_say(r, w, true, "no collection: %s", why->text);
+    else if (!w->follow && w->target) /* else the hook reads it on the spot */
+        (void)!sampler_read(target_sampler(w->target), GC_DEADLINE_US, got_floor, w, &e);
+    schedule_collection(w, guard_rest_us(pause_us, r->options.max_pause_share));
+}
+
+void run_requests_collect(void *arg)
+{
+    struct watched *w = arg;
+    struct run *r = w->run;
+    struct err e = ERR_NONE;
+    if (!w->target || r->stage > RUNNING)
+        return;
+    w->gc_asked_us = clock_monotonic_us();
+    if (r->captured == w) /* a snapshot collects, too */
+        schedule_collection(w, 0);
+    else if (cdp_call(target_session(w->target), PROTO_HEAP_PROFILER_COLLECT_GARBAGE, NULL,
+                 GC_DEADLINE_US, collected, w, &e) != 0)
+        run_say(r, w, true, "no collection: %s", e.text);
+}
+
+/* ---- for run.c ---- */
+
+void run_requests_attach(struct watched *w)
+{
+    struct run *r = w->run;
+    struct err e = ERR_NONE;
+    enum target_kind kind = w->facts.identity.kind;
+    bool scripted = kind == TARGET_NODE || kind == TARGET_WORKER || kind == TARGET_DENO;
+    if (scripted)
+        schedule_collection(w, 0);
+    if (!r->options.requests)
+        return;
+    if (!scripted || target_sampler_problem(w->target)) {
+        run_say(r, w, true, "its requests cannot be followed: no diagnostics channels here");
+        return;
+    }
+    w->facts.requests.share = r->options.follow.sample;
+    if (requests_start(r->loop, target_session(w->target), &r->options.follow, &requests_handlers,
+            w, &w->follow, &e) != 0)
+        run_say(r, w, true, "its requests cannot be followed: %s", e.text);
+}
+
+void run_requests_leave(struct watched *w)
+{
+    if (w->follow && w->target)
+        requests_stop(w->follow);
+}
+
+void run_requests_gone(struct watched *w)
+{
+    timer_stop(w->gc_timer);
+    requests_free(w->follow);
+    w->follow = NULL;
+}
+
+void run_requests_free(struct watched *w)
+{
+    struct run_requests *q = &w->facts.requests;
+    requests_free(w->follow);
+    for (size_t i = 0; i < q->route_count; i++) {
+        free(q->routes[i].method);
+        free(q->routes[i].path);
+    }
+    for (size_t i = 0; i < q->floor_count; i++)
+        free_floor(&q->floors[i]);
+    free(q->routes);
+    free(q->floors);
+    free(w->route_base);
+}

@@ -1,0 +1,205 @@
+/* What the requests of each route keep: floors and counts of a run, judged and told. */
+#include "command/recap_requests.h"
+
+#include "base/log.h"
+#include "base/text.h"
+#include "diagnose/routes.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINES_MAX 12 /* routes in a text; JSON and the database have them all */
+
+struct judged {
+    const struct run_requests *requests; /* borrowed */
+    struct routes_estimate *estimates;   /* owned; as many as routes */
+    struct routes_summary summary;
+};
+
+/* The same figures as one matrix: routes that came later had no requests before. */
+static int judge(const struct run_requests *q, struct judged *ret, struct err *e)
+{
+    size_t floors = q->floor_count, routes = q->route_count;
+    struct judged j = {.requests = q, .estimates = calloc(routes, sizeof *j.estimates)};
+    double *bytes = calloc(floors + 1, sizeof *bytes);
+    double *counts = calloc(floors * routes + 1, sizeof *counts);
+    struct routes_input in = {floors, routes, bytes, counts};
+    int rc = j.estimates && bytes && counts ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; rc == 0 && i < floors; i++) {
+        bytes[i] = q->floors[i].bytes;
+        for (size_t k = 0; k < q->floors[i].route_count; k++)
+            counts[i * routes + k] = (double)q->floors[i].counts[k];
+    }
+    if (rc == 0)
+        rc = routes_estimate(&in, j.estimates, &j.summary, e);
+    free(bytes);
+    free(counts);
+    if (rc)
+        free(j.estimates);
+    else
+        *ret = j;
+    return rc;
+}
+
+static int64_t requests_of(const struct run_requests *q)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < q->route_count; i++)
+        sum += q->routes[i].requests;
+    return sum;
+}
+
+/* ---- JSON ---- */
+
+static void route_json(
+    cJSON *list, const struct run_route *route, const struct routes_estimate *r, int *rc)
+{
+    cJSON *o = show_json_object(list, NULL, rc);
+    show_json_word(o, "method", route->method, rc);
+    show_json_word(o, "route", route->path, rc);
+    show_json_integer(o, "requests", route->requests, rc);
+    show_json_number(o, "bytes_per_request", r->bytes, rc);
+    show_json_number(o, "low", r->low, rc);
+    show_json_number(o, "high", r->high, rc);
+    show_json_bool(o, "leaks", r->leaks, rc);
+    if (r->together >= 0)
+        show_json_integer(o, "together", r->together, rc);
+    else
+        show_json_null(o, "together", rc);
+}
+
+void recap_requests_json(cJSON *target, const struct run_requests *q, int *rc)
+{
+    struct judged j;
+    struct err e = ERR_NONE;
+    if (q->route_count == 0)
+        return;
+    if (judge(q, &j, &e) != 0) {
+        log_warn("%s", e.text);
+        return;
+    }
+    cJSON *o = show_json_object(target, "requests", rc);
+    show_json_integer(o, "requests", requests_of(q), rc);
+    show_json_integer(o, "recorded", q->rows, rc);
+    show_json_integer(o, "aborted", q->aborted, rc);
+    show_json_integer(o, "lost", q->lost, rc);
+    show_json_number(o, "share", q->share, rc);
+    show_json_number(o, "overhead_max", q->overhead_max, rc);
+    show_json_integer(o, "floors", (int64_t)q->floor_count, rc);
+    show_json_integer(o, "floors_used", (int64_t)j.summary.floors_used, rc);
+    show_json_word(o, "verdict", routes_verdict_name(j.summary.verdict), rc);
+    show_json_number(o, "growth_bytes", j.summary.growth, rc);
+    show_json_number(o, "growth_low", j.summary.growth_low, rc);
+    show_json_number(o, "growth_high", j.summary.growth_high, rc);
+    cJSON *routes = show_json_array(o, "routes", rc);
+    for (size_t i = 0; i < q->route_count; i++)
+        if (q->routes[i].requests)
+            route_json(routes, &q->routes[i], &j.estimates[i], rc);
+    free(j.estimates);
+}
+
+/* ---- text ---- */
+
+static double kept(const struct judged *j, size_t route)
+{
+    const struct routes_estimate *r = &j->estimates[route];
+    return isnan(r->bytes) ? -1 : r->bytes * r->requests;
+}
+
+/* The route that comes after shown ones by what it keeps, then by requests. */
+static size_t next_route(const struct judged *j, const bool *shown)
+{
+    const struct run_requests *q = j->requests;
+    size_t best = q->route_count;
+    for (size_t i = 0; i < q->route_count; i++)
+        if (!shown[i] && q->routes[i].requests &&
+            (best == q->route_count || kept(j, i) > kept(j, best) ||
+                (kept(j, i) == kept(j, best) && q->routes[i].requests > q->routes[best].requests)))
+            best = i;
+    return best;
+}
+
+static void print_route(const struct show_out *out, const struct judged *j, size_t i)
+{
+    const struct run_route *route = &j->requests->routes[i];
+    const struct routes_estimate *r = &j->estimates[i];
+    struct err e = ERR_NONE;
+    char count[TEXT_SHORT], bytes[TEXT_SHORT], low[TEXT_SHORT], high[TEXT_SHORT];
+    fprintf(out->file, "      ");
+    (void)!show_text(out, route->method, strlen(route->method), &e);
+    fprintf(out->file, "%s", *route->method ? " " : "");
+    (void)!show_text(out, route->path, strlen(route->path), &e);
+    fprintf(out->file, ": %s requests", text_count(count, route->requests));
+    if (!isnan(r->bytes))
+        fprintf(out->file, ", each keeps %s (%s to %s)%s%s", text_size(bytes, r->bytes),
+            text_size(low, r->low), text_size(high, r->high),
+            r->leaks && r->together < 0 ? ", leaks" : "",
+            r->together >= 0 ? ", on average with the others of its kind" : "");
+    fprintf(out->file, "\n");
+}
+
+static void print_verdict(const struct show_out *out, const struct routes_summary *s)
+{
+    char growth[TEXT_SHORT];
+    text_size(growth, s->growth);
+    fprintf(out->file, "    ");
+    switch (s->verdict) {
+    case ROUTES_TOO_FEW:
+        fprintf(out->file,
+            "which route leaks: %zu reading%s after a full collection, %zu are needed (--gc-floor "
+            "30s forces them)\n",
+            s->floors_used, s->floors_used == 1 ? "" : "s", s->floors_needed);
+        break;
+    case ROUTES_NO_GROWTH:
+        fprintf(out->file, "what is left after full collections does not grow with requests\n");
+        break;
+    case ROUTES_NAMED:
+        fprintf(out->file,
+            "%s over %zu full collections are kept by requests, with 99 %% "
+            "intervals:\n",
+            growth, s->floors_used);
+        break;
+    case ROUTES_TOGETHER:
+        fprintf(out->file,
+            "%s over %zu full collections are kept by requests, but the routes cannot be told "
+            "apart: their mix hardly changed (send some alone, or wait for other traffic)\n",
+            growth, s->floors_used);
+        break;
+    case ROUTES_UNEXPLAINED:
+        fprintf(out->file, "%s over %zu full collections are kept, and no route explains it\n",
+            growth, s->floors_used);
+        break;
+    }
+}
+
+void recap_requests_text(const struct show_out *out, const struct run_requests *q)
+{
+    struct judged j;
+    struct err e = ERR_NONE;
+    char total[TEXT_SHORT], recorded[TEXT_SHORT], aborted[TEXT_SHORT], lost[TEXT_SHORT];
+    if (requests_of(q) == 0)
+        return;
+    fprintf(out->file, "    %s requests, %s recorded, %s given up by clients",
+        text_count(total, requests_of(q)), text_count(recorded, q->rows),
+        text_count(aborted, q->aborted));
+    if (q->lost)
+        fprintf(out->file, ", %s lost their rows", text_count(lost, q->lost));
+    fprintf(
+        out->file, "; following them took at most %.1f %% of a thread\n", q->overhead_max * 100);
+    bool *shown = calloc(q->route_count, sizeof *shown);
+    if (!shown || judge(q, &j, &e) != 0) {
+        free(shown);
+        return;
+    }
+    print_verdict(out, &j.summary);
+    for (int line = 0; line < LINES_MAX; line++) {
+        size_t i = next_route(&j, shown);
+        if (i == q->route_count)
+            break;
+        shown[i] = true;
+        print_route(out, &j, i);
+    }
+    free(shown);
+    free(j.estimates);
+}

@@ -1,0 +1,57 @@
+/* Which route leaks: the heap's floors (what is left after a full collection) regressed on how many
+ * requests of each route had ended by then. After minus before of a single request is mostly
+ * garbage; what stays shows in the floors. Pure functions over numbers.
+ *
+ * Model: the growth from floor to floor is a sum over routes of bytes a request times requests,
+ * none of them negative, plus noise of two kinds: an error of each reading, which the next interval
+ * takes back, and drift, which stays (caches, compiled code). Their proportion is found by
+ * restricted likelihood (Patterson and Thompson, 1971), outliers are bounded by Huber's weights,
+ * and a beginning that grows faster than the rest (warm-up) is left out. */
+#ifndef HEAPTAP_DIAGNOSE_ROUTES_H
+#define HEAPTAP_DIAGNOSE_ROUTES_H
+
+#include "base/err.h"
+
+#include <stddef.h>
+
+#define ROUTES_COLUMNS_MAX 24 /* routes that are told apart at a time; the rest are one */
+
+/* Floor i: bytes[i], and counts[i * route_count + j] requests of route j so far. Oldest first. */
+struct routes_input {
+    size_t floor_count, route_count;
+    const double *bytes;
+    const double *counts;
+};
+
+struct routes_estimate {
+    double requests;         /* between the first and the last floor that were used */
+    double bytes, low, high; /* kept a request, with a 99 % interval; NAN: it had no requests */
+    bool leaks;              /* the interval excludes nothing, and it is more than noise */
+    /* Routes with the same number came in a constant proportion: bytes is a mean over all of them,
+     * and they cannot be told apart. -1: it is on its own. */
+    int together;
+};
+
+enum routes_verdict {
+    ROUTES_TOO_FEW, /* floors */
+    ROUTES_NO_GROWTH,
+    ROUTES_NAMED,      /* the routes that leak explain most of the growth */
+    ROUTES_TOGETHER,   /* the floors grow with the requests, but not which of them can be told */
+    ROUTES_UNEXPLAINED /* the floors grow, and no route accounts for it */
+};
+
+struct routes_summary {
+    enum routes_verdict verdict;
+    size_t floors_used, floors_needed;      /* needed: at the least */
+    size_t warm_up;                         /* floors at the beginning that were left out */
+    double growth, growth_low, growth_high; /* bytes over the floors used that routes account for */
+    double noise;                           /* bytes: standard deviation from floor to floor */
+};
+
+const char *routes_verdict_name(enum routes_verdict verdict);
+
+/* ret_estimates: as many as routes. */
+int routes_estimate(const struct routes_input *in, struct routes_estimate *ret_estimates,
+    struct routes_summary *ret, struct err *e) MUST_USE;
+
+#endif

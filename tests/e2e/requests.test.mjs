@@ -1,0 +1,284 @@
+// Following requests: rows and counts on real frameworks, and nothing left behind.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import http from 'node:http';
+import http2 from 'node:http2';
+import net from 'node:net';
+import path from 'node:path';
+import test from 'node:test';
+import {
+    assertError, assertExit, assertNoGap, freePort, get, heaptap, here, house, jsonLines, sleep, sql,
+    startHeaptap, startTarget, until, versions, workspace,
+} from './lib.mjs';
+
+const packages = execFileSync(path.join(house, 'scripts/install-test-packages'), { encoding: 'utf8' }).trim();
+const script = path.join(here, 'request-servers.cjs');
+const serverOf = (t, node, kind, flags = []) =>
+    startTarget(t, { node, script, args: [kind, packages], flags, listens: kind !== 'http2' });
+
+// Follows a target's requests until it is ended.
+async function follow(t, ws, target, args = []) {
+    const run = startHeaptap(t, ws,
+        ['run', String(target.port ?? target), '--requests', '--no-snapshots', '--json', ...args, ...ws.own]);
+    run.followed = (count, label = 'after-%') => until(
+        () => sql(ws.db, `SELECT count(*) AS n FROM memory_metrics
+            WHERE request_id IS NOT NULL AND label LIKE '${label}'`)[0].n >= count,
+        () => `${count} requests in the record:\n${run.stdout}${run.stderr}`);
+    run.end = async () => {
+        run.child.kill('SIGINT');
+        await run.done;
+        assertExit(run, 0);
+        return run;
+    };
+    await run.printed(/"event":"attached"/, 'stdout');
+    await subscribed(target.ws, true);
+    return run;
+}
+
+// One question to the target by a client of our own.
+async function evaluate(url, expression) {
+    const socket = new WebSocket(url);
+    await new Promise((resolve, reject) => Object.assign(socket, { onopen: resolve, onerror: reject }));
+    const answer = new Promise((resolve) => (socket.onmessage = (m) => resolve(JSON.parse(m.data))));
+    socket.send(JSON.stringify({ id: 1, method: 'Runtime.evaluate',
+        params: { expression, includeCommandLineAPI: true, returnByValue: true } }));
+    const { result } = await answer;
+    socket.close();
+    return result.result.value;
+}
+const traces = `(() => { const { hasSubscribers } = require('diagnostics_channel');
+    return JSON.stringify({
+        channels: ['http.server.request.start', 'http.server.response.finish',
+            'tracing:fastify.request.handler:start', 'http2.server.stream.close'].filter((n) => hasSubscribers(n)),
+        globals: Reflect.ownKeys(globalThis).map(String).filter((key) => key.includes('heaptap')) }); })()`;
+async function subscribed(url, wanted, ms) {
+    if (!url)
+        return sleep(500);
+    await until(async () => {
+        const found = JSON.parse(await evaluate(url, traces));
+        return wanted ? found.channels.length > 0
+            : found.channels.length === 0 && found.globals.length === 0;
+    }, `the hook to be ${wanted ? 'in' : 'out of'} the target`, ms);
+}
+
+const abandon = (url, after) => new Promise((resolve) => {
+    const request = http.get(url).on('error', resolve).on('close', resolve);
+    setTimeout(() => request.destroy(), after);
+});
+const post = (url) => new Promise((resolve, reject) => {
+    http.request(url, { method: 'POST', headers: { 'content-type': 'application/json' } }, (response) => response.resume().on('end', resolve))
+        .on('error', reject).end('{}');
+});
+// Three requests on one connection without waiting; resolves with everything that came back.
+const pipeline = (url, pages) => new Promise((resolve, reject) => {
+    const { port } = new URL(url);
+    let text = '';
+    net.connect(Number(port), '127.0.0.1', function () {
+        this.write(pages.map((page, i) => `GET ${page} HTTP/1.1\r\nHost: x\r\n` +
+            `${i === pages.length - 1 ? 'Connection: close\r\n' : ''}\r\n`).join(''));
+    }).on('data', (data) => (text += data)).on('close', () => resolve(text)).on('error', reject);
+});
+const pairs = (ws) => sql(ws.db, `SELECT b.request_id AS id, b.request_method AS method,
+    b.request_url AS url, b.route, b.in_flight AS began_with, a.in_flight AS ended_with, a.status,
+    a.duration_ms AS ms, b.label AS before, a.label AS after, b.heap_used AS heap, a.rss
+    FROM memory_metrics b LEFT JOIN memory_metrics a ON a.request_id = b.request_id
+    AND a.label LIKE 'after-%' WHERE b.label LIKE 'before-%' ORDER BY b.request_id`);
+
+for (const node of versions) {
+    test(`Node ${node}: each request of each framework has its two rows`, async (t) => {
+        // fastify 5 is made for Node 20 and later.
+        const kinds = ['http', 'express', 'fastify', 'fastify4', 'koa', 'hono'];
+        for (const kind of kinds.filter((name) => node !== '18' || name !== 'fastify')) {
+            const ws = workspace(t);
+            const target = await serverOf(t, node, kind);
+            const run = await follow(t, ws, target);
+            await get(target.url, '/hello?token=secret', 3);
+            await get(target.url, '/products/17');
+            await get(target.url, '/products/4711');
+            await post(`${target.url}/items`);
+            await Promise.all([get(target.url, '/slow'), get(target.url, '/slow')]);
+            await abandon(`${target.url}/never`, 100);
+            assert.equal((await pipeline(target.url, ['/slow', '/hello', '/products/1']))
+                .match(/200 OK/g).length, 3, kind);
+            await run.followed(12);
+            await run.end();
+            const rows = pairs(ws);
+            const count = (fields) => rows.filter((row) =>
+                Object.entries(fields).every(([key, value]) => row[key] === value)).length;
+            const products = ['express', 'fastify'].includes(kind) ? '/products/:id' : '/products/:n';
+            assert.equal(rows.length, 12, kind);
+            assert.equal(count({ method: 'GET', route: '/hello', status: 200, url: '/hello' }), 4, kind);
+            assert.equal(count({ route: products, status: 200 }), 3, `${kind}: ${JSON.stringify(rows)}`);
+            assert.equal(count({ method: 'POST', route: '/items', status: 201, before: 'before-POST',
+                after: 'after-POST' }), 1, kind);
+            assert.equal(count({ route: '/never', status: 499 }), 1, kind);
+            assert.equal(count({ route: '/slow', status: 200 }), 3, kind);
+            assert.ok(rows.filter((row) => row.route === '/slow')
+                .every((row) => row.ms >= 290 && Math.max(row.began_with, row.ended_with) >= 2), kind);
+            assert.equal(count({ route: '/hello', began_with: 1, ended_with: 1 }), 3, kind);
+            assert.ok(rows.every((row) => row.heap > 1 && row.rss > 10), 'in MB');
+            assert.doesNotMatch(JSON.stringify(sql(ws.db, 'SELECT * FROM memory_metrics')), /secret/);
+            assertNoGap(ws.db);
+            const lines = jsonLines(run.stdout);
+            assert.equal(lines.filter((line) => line.type === 'request').length, 12);
+            const { routes } = lines.find((line) => line.type === 'summary').targets[0].requests;
+            assert.equal(routes.find((route) => route.route === '/hello').requests, 4);
+            await subscribed(target.ws, false);
+        }
+    });
+}
+
+test('a worker that serves is followed', async (t) => {
+    for (const node of ['18', '26']) {
+        const ws = workspace(t);
+        const target = await serverOf(t, node, 'worker');
+        const run = startHeaptap(t, ws, ['run', String(target.port), '--requests', '--no-snapshots',
+            '--requests-match', 'hello|ü', ...ws.own]);
+        await run.printed(/attached to .*worker/);
+        await sleep(1500);
+        await get(target.url, '/hello', 5);
+        await sleep(1000);
+        run.child.kill('SIGINT');
+        await run.done;
+        assertExit(run, 0);
+        const rows = sql(ws.db, `SELECT t.kind, count(*) AS n FROM memory_metrics m
+            JOIN targets t USING (run_id, target_id) WHERE request_id IS NOT NULL GROUP BY t.kind`);
+        assert.deepEqual(rows, [{ kind: 'worker', n: 10 }]);
+    }
+});
+
+test('HTTP/2 requests have rows where the runtime tells of them, and it is said where not', async (t) => {
+    for (const node of ['20', '22', '26']) {
+        const ws = workspace(t);
+        const target = await serverOf(t, node, 'http2');
+        const [, port] = await target.printed(/listening on http2:\/\/127.0.0.1:(\d+)/, 'stdout');
+        const run = await follow(t, ws, target);
+        const client = http2.connect(`http://127.0.0.1:${port}`);
+        const ask = (page) => new Promise((resolve) =>
+            client.request({ ':path': page }).on('close', resolve).resume());
+        await Promise.all([ask('/products/1?x=1'), ask('/products/2'), ask('/hello')]);
+        const given = client.request({ ':path': '/never' }).on('error', () => {});
+        setTimeout(() => given.close(http2.constants.NGHTTP2_CANCEL), 100);
+        await new Promise((resolve) => given.on('close', resolve));
+        if (node === '20')
+            await run.printed(/cannot tell of HTTP\/2/, 'stdout');
+        else
+            await run.followed(4);
+        client.close();
+        await run.end();
+        assert.deepEqual(pairs(ws).map((row) => [row.route, row.status]).sort(),
+            node === '20' ? [] : [['/hello', 200], ['/never', 499], ['/products/:n', 200], ['/products/:n', 200]]);
+    }
+});
+
+test('what was asked for is followed, the rest is counted', async (t) => {
+    const ws = workspace(t);
+    const target = await serverOf(t, '22', 'http');
+    const run = await follow(t, ws, target,
+        ['--requests-match', '^GET /products|ü', '--keep-query', '--requests-sample', '50%']);
+    for (let i = 0; i < 200; i++)
+        await get(target.url, `/products/${i}?q=${i}`);
+    await get(target.url, '/hello', 20);
+    await sleep(1500);
+    await run.end();
+    const rows = pairs(ws);
+    assert.ok(rows.length > 60 && rows.length < 140, `${rows.length} of 200 at 50 %`);
+    assert.ok(rows.every((row) => /^\/products\/\d+\?q=\d+$/.test(row.url) && row.after), 'both rows or none');
+    const { routes } = jsonLines(run.stdout).find((line) => line.type === 'summary').targets[0].requests;
+    assert.deepEqual(routes.map((route) => [route.method, route.route, route.requests]).sort(),
+        [['GET', '/hello', 20], ['GET', '/products/:n', 200]]);
+});
+
+test('an expression that is none is an error that names it, and the run goes on', async (t) => {
+    const ws = workspace(t);
+    const target = await serverOf(t, '22', 'http');
+    const run = await heaptap(t, ws, ['run', String(target.port), '--requests', '--no-snapshots',
+        '--requests-match', '(', '--duration', '2s', ...ws.own]);
+    assertExit(run, 0);
+    assert.match(run.stderr, /requests cannot be followed: .*Invalid regular expression/);
+    assertError(await heaptap(t, ws, ['run', '--gc-floor', '5', ...ws.own]), 2, /gc-floor/);
+});
+
+test('killed, heaptap leaves a hook that ends itself', async (t) => {
+    for (const node of ['18', '26']) {
+        const ws = workspace(t);
+        const target = await serverOf(t, node, 'express');
+        const run = await follow(t, ws, target);
+        await get(target.url, '/hello', 5);
+        run.child.kill('SIGKILL');
+        await run.done;
+        await get(target.url, '/hello', 5);
+        await subscribed(target.ws, true);
+        await subscribed(target.ws, false, 25_000);
+        await get(target.url, '/hello', 5);
+    }
+});
+
+test('a hook of a killed heaptap is replaced, and each request has one pair of rows', async (t) => {
+    const ws = workspace(t);
+    const target = await serverOf(t, '22', 'http');
+    const first = await follow(t, ws, target);
+    first.child.kill('SIGKILL');
+    await first.done;
+    const second = await follow(t, ws, target);
+    await sleep(1000);
+    await get(target.url, '/hello', 20);
+    await second.followed(20);
+    await second.end();
+    assert.equal(pairs(ws).length, 20);
+    await subscribed(target.ws, false);
+});
+
+test('after a broken connection requests are followed again, counts go on', async (t) => {
+    const ws = workspace(t);
+    const target = await serverOf(t, '22', 'http');
+    const sockets = new Set();
+    const port = await freePort();
+    const proxy = net.createServer((from) => {
+        const to = net.connect(target.port, '127.0.0.1');
+        for (const socket of [from, to]) {
+            sockets.add(socket);
+            socket.on('error', () => {});
+            socket.on('close', () => (from.destroy(), to.destroy()));
+        }
+        from.pipe(to).pipe(from);
+    }).listen(port, '127.0.0.1');
+    t.after(() => proxy.close());
+    const run = await follow(t, ws, { port, ws: target.ws });
+    await get(target.url, '/hello', 10);
+    await run.followed(10);
+    await sleep(1500); // a beat brings the counts
+    for (const socket of sockets)
+        socket.destroy();
+    await until(() => run.stdout.split('"event":"attached"').length > 2, 'a second attach');
+    await sleep(1000);
+    await get(target.url, '/hello', 10);
+    await run.followed(20);
+    await run.end();
+    proxy.close();
+    const rows = pairs(ws);
+    assert.equal(new Set(rows.map((row) => row.id)).size, 20, 'ids go on');
+    const { targets } = jsonLines(run.stdout).find((line) => line.type === 'summary');
+    assert.equal(targets[0].requests.routes.find((route) => route.route === '/hello').requests, 20);
+});
+
+test('a server with patched or frozen globals, and without eval, keeps working', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t, {
+        node: '22', flags: ['--disallow-code-generation-from-strings'],
+        code: `const http = require('http');
+            Array.prototype.map = Map.prototype.get = () => { throw new Error('patched'); };
+            JSON.stringify = () => 'patched';
+            const s = http.createServer((q, r) => r.end('ok'));
+            s.listen(0, '127.0.0.1', () => { console.log('listening on http://127.0.0.1:' + s.address().port);
+                Object.preventExtensions(globalThis); Object.freeze(globalThis); });`,
+    });
+    const run = startHeaptap(t, ws, ['run', String(target.port), '--requests', '--no-snapshots',
+        '--duration', '3s', ...ws.own]);
+    await sleep(1000);
+    await get(target.url, '/hello', 5);
+    await run.done;
+    assertExit(run, 0);
+    assert.match(run.stderr, /requests cannot be followed|cannot be watched|only the heap's own figures/);
+    await get(target.url, '/hello', 5);
+});

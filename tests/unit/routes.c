@@ -1,0 +1,206 @@
+/* Which route leaks, on floors whose truth is known: leaks are found with intervals that hold, and
+ * where nothing can be told nothing is claimed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "diagnose/routes.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define ROUTES 5
+#define FLOORS 24 /* two minutes of 5 s */
+
+struct world {
+    double keeps[ROUTES]; /* bytes a request */
+    bool constant_mix;    /* else it changes threefold between 10 s windows */
+    double error, drift;  /* standard deviations: of a reading, of an interval's growth */
+    double warm_up;       /* bytes, within the first fifth */
+    double bytes[FLOORS], counts[FLOORS * ROUTES];
+};
+
+static uint64_t random_state;
+
+static double random_share(void) /* SplitMix64 */
+{
+    uint64_t z = random_state += 0x9e3779b97f4a7c15;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+    z = (z ^ z >> 27) * 0x94d049bb133111eb;
+    return (double)((z ^ z >> 31) >> 11) / 9007199254740992.0;
+}
+
+static double random_normal(void)
+{
+    double sum = -6;
+    for (int i = 0; i < 12; i++)
+        sum += random_share();
+    return sum;
+}
+
+static void make(struct world *w, uint64_t seed)
+{
+    double heap = 20e6, total[ROUTES] = {0}, rate[ROUTES];
+    random_state = seed;
+    for (int i = 0; i < FLOORS; i++) {
+        for (int j = 0; j < ROUTES; j++) {
+            if (i % 2 == 0 || w->constant_mix)
+                rate[j] = w->constant_mix ? 300 : 200 * (1 + 2 * random_share());
+            double requests = i == 0 ? 0
+                                     : floor(rate[j] + sqrt(rate[j]) * (w->constant_mix ? 0.2 : 1) *
+                                                           random_normal());
+            total[j] += requests;
+            heap += requests * w->keeps[j];
+            w->counts[i * ROUTES + j] = total[j];
+        }
+        heap += w->drift * random_normal();
+        if (i > 0 && i <= FLOORS / 6)
+            heap += w->warm_up / (FLOORS / 6.0);
+        w->bytes[i] = heap + w->error * random_normal();
+    }
+}
+
+static void judge(const struct world *w, struct routes_estimate *r, struct routes_summary *s)
+{
+    struct routes_input in = {FLOORS, ROUTES, w->bytes, w->counts};
+    struct err e = ERR_NONE;
+    assert_int_equal(routes_estimate(&in, r, s, &e), 0);
+}
+
+/* 200 worlds each: how often every leaking route was named and no other, and how often the
+ * intervals held the truth. */
+static void two_of_five_routes_leak_and_both_are_named(void **state)
+{
+    int named = 0, wrong = 0, held = 0, intervals = 0;
+    (void)state;
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct world w = {.keeps = {0, 5120, 0, 512, 0}, .error = 20e3, .drift = 10e3};
+        struct routes_estimate r[ROUTES];
+        struct routes_summary s;
+        make(&w, seed);
+        judge(&w, r, &s);
+        named += r[1].leaks && r[3].leaks && s.verdict == ROUTES_NAMED;
+        wrong += r[0].leaks || r[2].leaks || r[4].leaks;
+        for (int j = 0; j < ROUTES; j++, intervals++)
+            held += r[j].low <= w.keeps[j] && w.keeps[j] <= r[j].high;
+    }
+    printf("named %d of 200, wrong %d, intervals held %d of %d\n", named, wrong, held, intervals);
+    assert_true(named >= 196);
+    assert_true(wrong <= 2);
+    assert_true(held >= intervals * 97 / 100);
+}
+
+static void a_server_without_a_leak_has_no_route_named(void **state)
+{
+    int wrong = 0;
+    (void)state;
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        struct world w = {.error = 60e3, .drift = 30e3, .warm_up = seed % 2 ? 4e6 : 0};
+        struct routes_estimate r[ROUTES];
+        struct routes_summary s;
+        make(&w, seed);
+        judge(&w, r, &s);
+        for (int j = 0; j < ROUTES; j++)
+            wrong += r[j].leaks;
+    }
+    printf("wrong %d of 1000\n", wrong);
+    assert_true(wrong <= 2);
+}
+
+static void a_constant_mix_cannot_be_told_apart_and_that_is_said(void **state)
+{
+    int said = 0;
+    (void)state;
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        struct world w = {
+            .keeps = {0, 5120, 0, 512, 0}, .constant_mix = true, .error = 20e3, .drift = 10e3};
+        struct routes_estimate r[ROUTES];
+        struct routes_summary s;
+        make(&w, seed);
+        judge(&w, r, &s);
+        double truth = (double)(s.floors_used - 1) * 300 * 5632.0;
+        said += s.verdict == ROUTES_TOGETHER && r[1].together >= 0 &&
+                r[1].together == r[0].together && s.growth_low < 1.02 * truth &&
+                s.growth_high > 0.98 * truth;
+    }
+    printf("said %d of 100\n", said);
+    assert_true(said >= 97);
+}
+
+static void a_warm_up_is_no_leak_of_the_routes(void **state)
+{
+    int named = 0, wrong = 0;
+    (void)state;
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        struct world w = {
+            .keeps = {0, 5120, 0, 0, 0}, .error = 20e3, .drift = 10e3, .warm_up = 8e6};
+        struct routes_estimate r[ROUTES];
+        struct routes_summary s;
+        make(&w, seed);
+        judge(&w, r, &s);
+        named += r[1].leaks;
+        for (int j = 0; j < ROUTES; j++)
+            wrong += j != 1 && r[j].leaks;
+    }
+    printf("named %d of 100, wrong %d\n", named, wrong);
+    assert_true(named >= 97 && wrong <= 2);
+}
+
+static void one_wild_reading_changes_little(void **state)
+{
+    struct world w = {.keeps = {0, 5120, 0, 512, 0}, .error = 20e3, .drift = 10e3};
+    struct routes_estimate r[ROUTES];
+    struct routes_summary s;
+    (void)state;
+    make(&w, 7);
+    w.bytes[12] += 30e6;
+    judge(&w, r, &s);
+    assert_true(r[1].leaks && r[1].bytes > 4000 && r[1].bytes < 6200);
+    assert_true(!r[0].leaks && !r[2].leaks && !r[4].leaks);
+}
+
+static void too_few_floors_say_nothing(void **state)
+{
+    struct world w = {.keeps = {5120}, .error = 1};
+    struct routes_estimate r[ROUTES];
+    struct routes_summary s;
+    struct err e = ERR_NONE;
+    (void)state;
+    make(&w, 1);
+    for (size_t floors = 0; floors < 6; floors++) {
+        struct routes_input in = {floors, ROUTES, w.bytes, w.counts};
+        assert_int_equal(routes_estimate(&in, r, &s, &e), 0);
+        assert_int_equal(s.verdict, ROUTES_TOO_FEW);
+        assert_true(isnan(r[0].bytes) && !r[0].leaks);
+    }
+}
+
+static void floors_without_requests_name_nothing(void **state)
+{
+    struct world w = {.error = 1000};
+    struct routes_estimate r[ROUTES];
+    struct routes_summary s;
+    (void)state;
+    make(&w, 1);
+    memset(w.counts, 0, sizeof w.counts);
+    judge(&w, r, &s);
+    for (int j = 0; j < ROUTES; j++)
+        assert_true(isnan(r[j].bytes) && !r[j].leaks);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(two_of_five_routes_leak_and_both_are_named),
+        cmocka_unit_test(a_server_without_a_leak_has_no_route_named),
+        cmocka_unit_test(a_constant_mix_cannot_be_told_apart_and_that_is_said),
+        cmocka_unit_test(a_warm_up_is_no_leak_of_the_routes),
+        cmocka_unit_test(one_wild_reading_changes_little),
+        cmocka_unit_test(too_few_floors_say_nothing),
+        cmocka_unit_test(floors_without_requests_name_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
