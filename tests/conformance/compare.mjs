@@ -2,12 +2,14 @@
 //
 //   compare.mjs --dump HEAP_DUMP --heaptap HEAPTAP --bundle DEVTOOLS.mjs --work FOLDER
 //               [--runtime NODE]... [--chromium PROGRAM] [--file SNAPSHOT]... [--pair OLD NEW]... [--long]
+//               [--random COUNT] [--seed FIRST]
 //
 // With runtimes it takes snapshots on the spot: of programs/*.cjs, each in two states. Exit code 1
 // if anything differs.
 import fs from 'node:fs';
 import {execFileSync} from 'node:child_process';
 import {basename, join, resolve} from 'node:path';
+import {write} from './random.mjs';
 import {open, classKey, classes, comparison, retainers} from './devtools.mjs';
 
 const o = {runtime: [], file: [], pair: []};
@@ -133,6 +135,12 @@ for (const runtime of o.runtime) {
         fs.rmSync(old);
         fs.rmSync(now);
     }
+}
+for (let seed = Number(o.seed ?? 1), end = seed + Number(o.random ?? 0); seed < end; seed++) {
+    const [old, now] = ['a', 'b'].map(x => join(o.work, `random-${seed}-${x}.heapsnapshot`));
+    write(2 * seed, old);
+    write(2 * seed + 1, now);
+    await comparePair(old, now);
 }
 if (o.chromium) {
     const [old, now] = ['a', 'b'].map(x => join(o.work, `chromium-${x}.heapsnapshot`));
