@@ -125,25 +125,25 @@ int heap_walk_distances(
 {
     struct walking w = {.heap = (struct heap *)(uintptr_t)h, .closed = closed};
     size_t words = BITS_WORDS(h->nodes);
-    uint32_t parts = 0;
+    uint32_t parts = 0, root_edges = h->first_edge[h->root + 1] - h->first_edge[h->root];
     int r = ERR_NOMEM;
     for (uint32_t i = 0; i < h->weak_pair_count; i++)
         parts = h->weak_pairs[i].part >= parts ? h->weak_pairs[i].part + 1 : parts;
     w.reached = column_new(h->pool, words, 8);
     w.special = column_new(h->pool, words, 8);
     w.pending = column_new(h->pool, BITS_WORDS(parts), 8);
-    w.queue = column_dirty(h->pool, h->nodes, 4);
+    w.queue = column_dirty(h->pool, (size_t)h->nodes + root_edges, 4);
     if (!w.reached || !w.special || !w.pending || !w.queue)
         goto out;
     r = 0;
     find_special(&w);
     for (uint32_t i = 0; i < h->nodes; i++)
         distance[i] = HEAP_DISTANCE_NONE;
-    /* A user root that several edges name is queued once: the second time would find nothing new.
-     */
+    /* A user root that several edges name is gone through as often, as in DevTools: what the filter
+     * dropped of a WeakMap's pair the first time it lets pass the second time. */
     for (uint32_t k = h->first_edge[h->root]; k < h->first_edge[h->root + 1]; k++) {
         uint32_t to = heap_edge_to(h->edge[k]);
-        if (!heap_is_user_root(h, to) || bit_get(w.reached, to) || (closed && bit_get(closed, to)))
+        if (!heap_is_user_root(h, to) || (closed && bit_get(closed, to)))
             continue;
         bit_set(w.reached, to);
         distance[to] = 1;

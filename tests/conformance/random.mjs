@@ -41,8 +41,12 @@ export function write(seed, out) {
         add(from, type, name, to);
     }
     add(0, 'element', 1, 1);
+    const roots = new Set(); // DevTools cannot open a small file in which two edges name one user root
     for (let i = 0; i < 2 + random(5); i++) {
-        const to = 1 + random(count - 1), synthetic = nodes[to].type === 'synthetic' && nodes[to].name !== '(Document DOM trees)';
+        const to = 1 + random(count - 1);
+        if (roots.has(to)) continue;
+        roots.add(to);
+        const synthetic = nodes[to].type === 'synthetic' && nodes[to].name !== '(Document DOM trees)';
         if (userRoot || synthetic) add(0, pick(['shortcut', 'element', 'property', 'weak']), i + 2, to);
     }
     for (const e of nodes[0].edges) if (e[0] !== 'element') e[1] = 'r' + e[1];
