@@ -588,6 +588,20 @@ void capture_target_gone(struct capture *c, const struct err *why)
     fail(c, CAPTURE_FAILED, why);
 }
 
+bool capture_disturbs(const struct capture *c)
+{
+    return c->phase > LEASING;
+}
+
+void capture_hurry(struct capture *c)
+{
+    struct err e = ERR_NONE;
+    if (c->ended || c->phase != LEASING)
+        return;
+    err_set(&e, ERR_REFUSED, "another capture on this host had not ended by then");
+    fail(c, CAPTURE_REFUSED, &e);
+}
+
 void capture_cancel(struct capture *c)
 {
     if (!c || c->ended)

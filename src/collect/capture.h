@@ -62,6 +62,13 @@ void capture_event(struct capture *c, const char *method, const cJSON *params);
 /* The target is gone: fails the capture (done is called from here). */
 void capture_target_gone(struct capture *c, const struct err *why);
 
+/* Whether the target is being disturbed: until then it can be read as always. */
+bool capture_disturbs(const struct capture *c);
+
+/* Nobody can wait any longer: a capture that has not had its turn on this host yet is not begun
+ * (done is called from here); one that has goes on. */
+void capture_hurry(struct capture *c);
+
 /* Drops it: no file stays, done is not called. The target may go on sending. NULL is fine. */
 void capture_cancel(struct capture *c);
 

@@ -287,6 +287,8 @@ void run_finish(struct run *r, const char *reason)
         survivors_finish(r->survivors);
     run_live_last(r);
     run_capture_last(r);
+    if (r->capture)
+        capture_hurry(r->capture);
     run_capture_next(r);
 }
 

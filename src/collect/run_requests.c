@@ -348,7 +348,7 @@ void run_requests_collect(void *arg)
     if (!w->target || r->stage > RUNNING)
         return;
     w->gc_asked_us = clock_monotonic_us();
-    if (r->captured == w) /* a snapshot collects, too */
+    if (r->captured == w && r->capture && capture_disturbs(r->capture)) /* it collects, too */
         schedule_collection(w, 0);
     else if (cdp_call(target_session(w->target), PROTO_HEAP_PROFILER_COLLECT_GARBAGE, NULL,
                  GC_DEADLINE_US, collected, w, &e) != 0)

@@ -73,8 +73,9 @@ static void take_reading(void *arg)
     while (w->next_reading_us <= now)
         w->next_reading_us += interval;
     timer_start(w->metrics_timer, w->next_reading_us - now);
-    bool stalled = w->run->captured == w; /* it could not answer, and has readings of its own */
-    if (w->reading || stalled)
+    struct run *r = w->run;
+    bool stalled = r->captured == w && r->capture && capture_disturbs(r->capture);
+    if (w->reading || stalled) /* a capture has readings of its own */
         return;
     if (sampler_read(target_sampler(w->target), READING_DEADLINE_US, got_reading, w, &e) == 0)
         w->reading = true;
