@@ -536,7 +536,7 @@ static void on_timer(void *arg)
     } else if (c->lease >= 0) {
         appraise(c);
     } else {
-        c->handlers->progress(c->arg, "waiting for another capture", 0, 0, 0);
+        c->handlers->progress(c->arg, CAPTURE_WAITING, 0, 0, 0);
         timer_start(c->timer, LEASE_LOOK_US);
     }
 }

@@ -28,11 +28,14 @@ struct capture_outcome {
     const struct capture_result *file; /* of a complete one; borrowed for the call */
 };
 
+/* The phase in which another capture on this host has to end first. */
+#define CAPTURE_WAITING "waiting for another capture"
+
 struct capture_handlers {
     /* A reading next to the capture: label is before-snapshot or after-snapshot. */
     void (*sampled)(void *arg, const char *label, const struct sample *sample);
     /* done and total count what the target walks (total 0: not told); bytes have been received.
-     * phase: "waiting for another capture", "collecting garbage", "counting objects", "building",
+     * phase: CAPTURE_WAITING, "collecting garbage", "counting objects", "building",
      * "receiving", "storing". */
     void (*progress)(void *arg, const char *phase, int64_t done, int64_t total, int64_t bytes);
     /* Bytes that --max-disk leaves (-1: no bound), and the wish for room for so many. */

@@ -122,7 +122,8 @@ static void captured(void *arg, const struct capture_outcome *o)
         w->facts.failed++;
     }
     record_outcome(w, o);
-    bool again = o->state == CAPTURE_REFUSED && w->refused_for == o->verdict.causes;
+    bool again =
+        o->state == CAPTURE_REFUSED && o->verdict.causes && w->refused_for == o->verdict.causes;
     w->refused_for = o->state == CAPTURE_REFUSED ? o->verdict.causes : 0;
     r->handlers->snapshot(
         r->arg, &w->facts, r->capture_trigger, o->file ? o->file->path : path, o, again);
