@@ -11,6 +11,7 @@
 #include <time.h>
 
 #define COLUMNS(array)  array, sizeof(array) / sizeof *(array)
+#define FEW_MINUTES     15
 #define PLOT_POINTS_MAX 1440 /* a day of minutes; more than a terminal has columns */
 
 static const struct show_column latest_columns[] = {
@@ -112,53 +113,98 @@ static const struct question *find_question(const char *word)
     return NULL;
 }
 
-/* "2026-01-31T23:59:00.000Z" to milliseconds since 1970; 0 if it is of another form. */
+/* "2026-01-31T23:59:59.123Z" to milliseconds since 1970; 0 if it is of another form. */
 static int64_t wall_of(const char *iso)
 {
     struct tm tm = {0};
     const char *end = strptime(iso, "%Y-%m-%dT%H:%M:%S", &tm);
-    return end ? (int64_t)timegm(&tm) * 1000 : 0;
+    if (!end)
+        return 0;
+    return (int64_t)timegm(&tm) * 1000 + (*end == '.' ? strtoll(end + 1, NULL, 10) : 0);
 }
 
-/* Draws the heap of each target over the minutes of an answer to trend. */
+struct curve {
+    struct show_point points[PLOT_POINTS_MAX];
+    int64_t targets[PLOT_POINTS_MAX]; /* whose point it is; INT64_MIN: drawn */
+    size_t count;
+};
+
+/* Reads times, targets and heaps from an answer's columns 0, 1 and `heap`. */
+static int read_curve(struct reader *reader, const char *query, int heap,
+    const struct reader_filter *filter, struct curve *c, struct err *e)
+{
+    struct reader_rows *rows = NULL;
+    bool row = false;
+    int rc = reader_ask(reader, query, filter, &rows, e);
+    c->count = 0;
+    while (rc == 0 && c->count < PLOT_POINTS_MAX && (rc = reader_next(rows, &row, e)) == 0 && row) {
+        struct reader_value time = reader_value(rows, 0);
+        struct show_point *point = &c->points[c->count];
+        point->wall_ms = time.type == READER_TEXT ? wall_of(time.text) : 0;
+        c->targets[c->count] = reader_value(rows, 1).integer;
+        struct reader_value value = reader_value(rows, heap);
+        point->value = value.type == READER_NULL ? NAN : value.real * 1048576;
+        c->count++;
+    }
+    reader_rows_free(rows);
+    return rc;
+}
+
+static void reverse_curve(struct curve *c)
+{
+    for (size_t i = 0, k = c->count; i + 1 < k; i++) {
+        k--;
+        struct show_point point = c->points[i];
+        int64_t target = c->targets[i];
+        c->points[i] = c->points[k];
+        c->targets[i] = c->targets[k];
+        c->points[k] = point;
+        c->targets[k] = target;
+    }
+}
+
+/* Draws the points of the first target that has not been drawn; *ret_more: there was one. */
+static int draw_next(struct curve *c, struct show_point *own, const struct show_out *out,
+    bool *ret_more, struct err *e)
+{
+    size_t count = 0;
+    char title[64];
+    int64_t target = INT64_MIN;
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->targets[i] == INT64_MIN || (target != INT64_MIN && c->targets[i] != target))
+            continue;
+        target = c->targets[i];
+        own[count++] = c->points[i];
+        c->targets[i] = INT64_MIN;
+    }
+    *ret_more = count > 0;
+    if (count == 0)
+        return 0;
+    snprintf(title, sizeof title, "heap used, target %lld", (long long)target);
+    return show_plot(out, title, own, count, SHOW_SCALE_BYTES, 0, e);
+}
+
+/* The heap of each target: minute by minute, or reading by reading where there are few minutes. */
 static int plot_trend(struct reader *reader, const struct reader_filter *filter,
     const struct show_out *out, struct err *e)
 {
-    struct reader_rows *rows = NULL;
-    struct show_point *points = calloc(PLOT_POINTS_MAX, sizeof *points);
-    int64_t *targets = calloc(PLOT_POINTS_MAX, sizeof *targets);
-    size_t count = 0;
-    bool row = false;
-    int rc = points && targets ? 0 : err_set(e, ERR_NOMEM, "no memory for a plot");
-    if (rc == 0)
-        rc = reader_ask(reader, "metrics_trend", filter, &rows, e);
-    while (rc == 0 && count < PLOT_POINTS_MAX && (rc = reader_next(rows, &row, e)) == 0 && row) {
-        struct reader_value minute = reader_value(rows, 0);
-        points[count].wall_ms = minute.type == READER_TEXT ? wall_of(minute.text) : 0;
-        targets[count] = reader_value(rows, 1).integer;
-        struct reader_value heap = reader_value(rows, 2);
-        points[count++].value = heap.type == READER_NULL ? NAN : heap.real * 1048576;
+    struct curve *c = calloc(1, sizeof *c);
+    struct show_point *own = calloc(PLOT_POINTS_MAX, sizeof *own);
+    bool more = true;
+    int rc = c && own ? read_curve(reader, "metrics_trend", 2, filter, c, e)
+                      : err_set(e, ERR_NOMEM, "no memory for a plot");
+    if (rc == 0 && c->count < FEW_MINUTES) {
+        struct reader_filter readings = *filter;
+        readings.limit = PLOT_POINTS_MAX;
+        if (!readings.label)
+            readings.label = "interval";
+        rc = read_curve(reader, "metrics_latest", 3, &readings, c, e);
+        reverse_curve(c); /* the newest came first */
     }
-    reader_rows_free(rows);
-    for (size_t done = 0; rc == 0 && done < count;) {
-        /* The target of the first point that was not drawn; its points move to the front. */
-        struct show_point own[PLOT_POINTS_MAX];
-        size_t own_count = 0;
-        char title[64];
-        int64_t target = INT64_MIN;
-        for (size_t i = 0; i < count; i++) {
-            if (targets[i] == INT64_MIN || (target != INT64_MIN && targets[i] != target))
-                continue;
-            target = targets[i];
-            own[own_count++] = points[i];
-            targets[i] = INT64_MIN;
-            done++;
-        }
-        snprintf(title, sizeof title, "heap used, target %lld", (long long)target);
-        rc = show_plot(out, title, own, own_count, SHOW_SCALE_BYTES, 0, e);
-    }
-    free(points);
-    free(targets);
+    while (rc == 0 && more)
+        rc = draw_next(c, own, out, &more, e);
+    free(c);
+    free(own);
     return rc;
 }
 
