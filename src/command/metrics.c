@@ -8,14 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define COLUMNS(array)  array, sizeof(array) / sizeof *(array)
 #define FEW_MINUTES     15
 #define PLOT_POINTS_MAX 1440 /* a day of minutes; more than a terminal has columns */
 
 static const struct show_column latest_columns[] = {
-    {"time", "created_at", SHOW_WORD, 0},
+    {"time", "created_at", SHOW_TIME, 0},
     {"target", "target_id", SHOW_COUNT, 0},
     {"label", "label", SHOW_WORD, 0},
     {"heap used MB", "heap_used", SHOW_NUMBER, 2},
@@ -28,7 +27,7 @@ static const struct show_column latest_columns[] = {
 };
 
 static const struct show_column trend_columns[] = {
-    {"minute", "minute", SHOW_WORD, 0},
+    {"minute", "minute", SHOW_TIME, 0},
     {"target", "target_id", SHOW_COUNT, 0},
     {"avg heap MB", "avg_heap_used", SHOW_NUMBER, 2},
     {"min heap MB", "min_heap_used", SHOW_NUMBER, 2},
@@ -113,16 +112,6 @@ static const struct question *find_question(const char *word)
     return NULL;
 }
 
-/* "2026-01-31T23:59:59.123Z" to milliseconds since 1970; 0 if it is of another form. */
-static int64_t wall_of(const char *iso)
-{
-    struct tm tm = {0};
-    const char *end = strptime(iso, "%Y-%m-%dT%H:%M:%S", &tm);
-    if (!end)
-        return 0;
-    return (int64_t)timegm(&tm) * 1000 + (*end == '.' ? strtoll(end + 1, NULL, 10) : 0);
-}
-
 struct curve {
     struct show_point points[PLOT_POINTS_MAX];
     int64_t targets[PLOT_POINTS_MAX]; /* whose point it is; INT64_MIN: drawn */
@@ -140,7 +129,7 @@ static int read_curve(struct reader *reader, const char *query, int heap,
     while (rc == 0 && c->count < PLOT_POINTS_MAX && (rc = reader_next(rows, &row, e)) == 0 && row) {
         struct reader_value time = reader_value(rows, 0);
         struct show_point *point = &c->points[c->count];
-        point->wall_ms = time.type == READER_TEXT ? wall_of(time.text) : 0;
+        point->wall_ms = time.type == READER_TEXT ? answer_wall_ms(time.text) : 0;
         c->targets[c->count] = reader_value(rows, 1).integer;
         struct reader_value value = reader_value(rows, heap);
         point->value = value.type == READER_NULL ? NAN : value.real * 1048576;
