@@ -23,4 +23,11 @@ int answer_table(struct reader *reader, const char *query, const struct reader_f
     const struct show_column *columns, size_t count, struct show_table **ret_table,
     struct err *e) MUST_USE;
 
+/* The same with columns behind those of the question: more is called for each row, adds the cells
+ * of columns answered and on, and may look at the row's values. */
+typedef void (*answer_more_fn)(void *arg, struct reader_rows *rows, struct show_table *table);
+int answer_table_more(struct reader *reader, const char *query, const struct reader_filter *filter,
+    const struct show_column *columns, size_t count, size_t answered, answer_more_fn more,
+    void *arg, struct show_table **ret_table, struct err *e) MUST_USE;
+
 #endif

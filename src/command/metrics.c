@@ -1,5 +1,6 @@
 /* metrics: the questions to the record, from whichever database is in use. */
 #include "command/answer.h"
+#include "command/metrics_requests.h"
 
 #include "base/clock.h"
 #include "show/json.h"
@@ -56,7 +57,13 @@ static const struct show_column requests_columns[] = {
     {"max MB", "max_heap_delta", SHOW_NUMBER, 3},
     {"avg rss delta MB", "avg_rss_delta", SHOW_NUMBER, 3},
     {"avg ms", "avg_duration_ms", SHOW_NUMBER, 1},
+    /* from floors */
+    {"kept a request", "bytes_per_request", SHOW_SIZE, 0},
+    {"at least", "low", SHOW_SIZE, 0},
+    {"at most", "high", SHOW_SIZE, 0},
+    {"leaks", "leaks", SHOW_WORD, 0},
 };
+#define REQUESTS_KEPT_COLUMNS 4
 
 static const struct show_column classes_columns[] = {
     {"class", "class", SHOW_NAME, 0},
@@ -99,7 +106,8 @@ static const struct question {
     {"compare", "metrics_compare", COLUMNS(compare_columns), 0, NULL},
     {"requests", "metrics_requests", COLUMNS(requests_columns), 0,
         "The differences are mostly garbage that a GC takes back; they show where memory is used,\n"
-        "not what leaks. heaptap diagnose tells that from the heap's floor after GC.\n"},
+        "not what leaks. What a request keeps is told by the heap's floors after full "
+        "collections.\n"},
     {"classes", "metrics_classes", COLUMNS(classes_columns), 50, NULL},
     {"sites", "metrics_sites", COLUMNS(sites_columns), 50, NULL},
 };
@@ -197,6 +205,30 @@ static int plot_trend(struct reader *reader, const struct reader_filter *filter,
     return rc;
 }
 
+static void add_kept(void *arg, struct reader_rows *rows, struct show_table *table)
+{
+    struct reader_value method = reader_value(rows, 0), route = reader_value(rows, 1);
+    kept_routes_cells(arg, method.type == READER_TEXT ? method.text : "",
+        route.type == READER_TEXT ? route.text : "", table);
+}
+
+/* What requests measured, and beside it what they keep. */
+static int ask_requests(const struct question *question, struct reader *reader,
+    const struct reader_filter *filter, const struct show_out *out, struct show_table **ret,
+    struct err *e)
+{
+    struct kept_routes *kept = NULL;
+    int rc = kept_routes_read(reader, filter, &kept, e);
+    if (rc == 0)
+        rc = answer_table_more(reader, question->query, filter, question->columns,
+            question->column_count, question->column_count - REQUESTS_KEPT_COLUMNS, add_kept, kept,
+            ret, e);
+    if (rc == 0 && out->format == SHOW_TEXT)
+        fprintf(out->file, "%s", kept_routes_note(kept));
+    kept_routes_free(kept);
+    return rc;
+}
+
 static int ask(const struct invocation *in, const struct question *question, struct reader *reader,
     const struct show_out *out, struct err *e)
 {
@@ -213,7 +245,9 @@ static int ask(const struct invocation *in, const struct question *question, str
         rc = reader_find_run(reader, run, run_id, e);
         filter.run_id = run_id;
     }
-    if (rc == 0)
+    if (rc == 0 && question->columns == requests_columns)
+        rc = ask_requests(question, reader, &filter, out, &table, e);
+    else if (rc == 0)
         rc = answer_table(
             reader, question->query, &filter, question->columns, question->column_count, &table, e);
     if (rc == 0 && strcmp(question->word, "trend") == 0 && out->format == SHOW_TEXT && out->tty)
@@ -283,7 +317,7 @@ const struct command command_metrics = {
         "latest    the newest readings\n"
         "trend     minute by minute, with a plot on a terminal\n"
         "compare   the labels beside one another: before and after, floors after GC\n"
-        "requests  what each route's requests measured; --label is a route\n"
+        "requests  what each route's requests measured, and what they keep; --label is a route\n"
         "classes   which classes grew between analysed snapshots; --label is a class\n"
         "sites     which allocating lines hold more and more, by bytes an hour with their 95 %\n"
         "          interval; --label is a source\n"
