@@ -1,12 +1,14 @@
-/* One heap snapshot: lease, guard, epoch, stream, store, reading.
+/* One heap snapshot: lease, guard, epoch, stream, store, reading. A timeline records before it
+ * streams.
  *
- *   leasing ─> appraising ─> checking ─> streaming ─> storing ─> settling ─> done
+ *   leasing ─> appraising ─> checking ─> (recording) ─> streaming ─> storing ─> settling ─> done
  *      │           │             │           │           │          │
  *      └───────────┴──── refused or failed ──┴───────────┴──────────┴──────^
  *
  * Waits: leasing, another capture on this host; appraising, the guard; checking, the heap object id
- * of the canary; streaming, the target, which may be silent for minutes; storing, the disk;
- * settling, the readings after it. Only those with the target idle have deadlines. */
+ * of the canary; recording, its time or capture_end_recording; streaming, the target, which may be
+ * silent for minutes; storing, the disk; settling, the readings after it. Only those with the
+ * target idle have deadlines. */
 #include "collect/capture.h"
 
 #include "base/clock.h"
@@ -20,12 +22,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEASE_LOOK_US    200000
-#define READING_DEADLINE (30 * 1000000LL) /* of an idle target; a long GC is within it */
-#define RSS_LOOK_US      50000            /* how often the target's memory is looked at */
-#define CHUNK_TAIL_MAX   (CDP_MESSAGE_MAX)
+#define LEASE_LOOK_US     200000
+#define READING_DEADLINE  (30 * 1000000LL) /* of an idle target; a long GC is within it */
+#define RSS_LOOK_US       50000            /* how often the target's memory is looked at */
+#define CHUNK_TAIL_MAX    (CDP_MESSAGE_MAX)
+#define INTERVALS_MAX     (1u << 20) /* of a recording: 20 a second are 14 hours */
+#define RECORDING_LOOK_US 100000
 
-enum phase { LEASING, APPRAISING, CHECKING, STREAMING, STORING, SETTLING };
+enum phase { LEASING, APPRAISING, CHECKING, RECORDING, STREAMING, STORING, SETTLING };
 
 struct capture {
     struct loop *loop;
@@ -41,7 +45,11 @@ struct capture {
     char *result_path;
     int64_t rss_mark_before; /* the process' highest RSS when we began; INT64_MAX: unknown */
     int64_t started_us, asked_us, first_sign_us, answered_us;
-    char *tail; /* of a chunk that the writer had no room for, still escaped; owned */
+    struct recording_interval *intervals; /* of a timeline, by V8's fragment index; owned */
+    size_t interval_count, interval_room;
+    int64_t recording_us; /* when it began */
+    bool recorded;        /* its end was asked for */
+    char *tail;           /* of a chunk that the writer had no room for, still escaped; owned */
     size_t tail_length, tail_used;
     bool answered;       /* the target has sent everything */
     bool paused;         /* the connection is */
@@ -68,6 +76,7 @@ static void free_capture(void *object)
     free(c->folder);
     free(c->result_path);
     free(c->tail);
+    free(c->intervals);
     free(c);
 }
 
@@ -328,12 +337,133 @@ void capture_chunk(struct capture *c, const char *escaped, size_t length)
         c->handlers->progress(c->arg, "receiving", 0, 0, capture_file_bytes(c->file));
 }
 
+/* ---- a timeline's recording ---- */
+
+static bool reserve_interval(struct capture *c, size_t index)
+{
+    if (index >= INTERVALS_MAX)
+        return false;
+    if (index >= c->interval_room) {
+        size_t room = c->interval_room ? c->interval_room : 256;
+        while (room <= index)
+            room *= 2;
+        struct recording_interval *bigger = reallocarray(c->intervals, room, sizeof *bigger);
+        if (!bigger)
+            return false;
+        c->intervals = bigger;
+        c->interval_room = room;
+    }
+    while (c->interval_count <= index)
+        c->intervals[c->interval_count++] = (struct recording_interval){0, 0};
+    return true;
+}
+
+/* heapStatsUpdate: triplets of fragment, objects and bytes that live of it. */
+static void record_event(struct capture *c, const char *method, const cJSON *params)
+{
+    struct proto_heap_profiler_heap_stats_update update;
+    struct err e = ERR_NONE;
+    if (strcmp(method, PROTO_HEAP_PROFILER_HEAP_STATS_UPDATE) != 0 ||
+        proto_heap_profiler_heap_stats_update_decode(params, &update, &e) != 0)
+        return;
+    for (const cJSON *at = update.stats_update->child; at && at->next && at->next->next;
+         at = at->next->next->next) {
+        double index = at->valuedouble, bytes = at->next->next->valuedouble;
+        if (!(index >= 0 && index < INTERVALS_MAX) || !(bytes >= 0 && bytes < 9e15) ||
+            !reserve_interval(c, (size_t)index))
+            continue;
+        struct recording_interval *interval = &c->intervals[(size_t)index];
+        interval->live = (int64_t)bytes;
+        if (interval->live > interval->most)
+            interval->most = interval->live;
+    }
+}
+
+static void tell_recording(struct capture *c, int64_t passed_us)
+{
+    struct recording recording = {.intervals = c->intervals,
+        .count = c->interval_count,
+        .passed_us = passed_us,
+        .total_us = c->options.recording_us};
+    if (c->handlers->recorded)
+        c->handlers->recorded(c->arg, &recording);
+}
+
+static void snapshot_taken(void *arg, const cJSON *result, const struct err *why);
+
+/* The end of tracking sends a whole snapshot, as takeHeapSnapshot does. */
+static void stop_recording(struct capture *c)
+{
+    struct err e = ERR_NONE;
+    struct proto_heap_profiler_stop_tracking_heap_objects p = {.report_progress = true};
+    cJSON *params;
+    c->phase = STREAMING;
+    c->asked_us = clock_monotonic_us();
+    int rc = proto_heap_profiler_stop_tracking_heap_objects_encode(&p, &params, &e);
+    if (rc == 0)
+        rc = cdp_call(session(c), PROTO_HEAP_PROFILER_STOP_TRACKING_HEAP_OBJECTS, params, 0,
+            snapshot_taken, c, &e);
+    if (asked(c, rc, &e))
+        timer_start(c->timer, RSS_LOOK_US);
+}
+
+static void look_at_recording(struct capture *c)
+{
+    int64_t passed = clock_monotonic_us() - c->recording_us;
+    tell_recording(c, passed);
+    c->handlers->progress(c->arg, "recording", passed, c->options.recording_us, 0);
+    if (passed >= c->options.recording_us || c->recorded)
+        stop_recording(c);
+    else
+        timer_start(c->timer, RECORDING_LOOK_US);
+}
+
+static void tracking(void *arg, const cJSON *result, const struct err *why)
+{
+    struct capture *c = arg;
+    struct err e = ERR_NONE;
+    (void)result;
+    if (!answers(c))
+        return;
+    if (why) {
+        e = *why;
+        err_context(&e, "the recording did not begin");
+        fail(c, CAPTURE_FAILED, &e);
+        return;
+    }
+    c->recording_us = clock_monotonic_us();
+    look_at_recording(c);
+}
+
+static void start_recording(struct capture *c)
+{
+    struct err e = ERR_NONE;
+    struct proto_heap_profiler_start_tracking_heap_objects p = {
+        .track_allocations = c->options.stacks};
+    cJSON *params;
+    c->phase = RECORDING;
+    int rc = proto_heap_profiler_start_tracking_heap_objects_encode(&p, &params, &e);
+    if (rc == 0)
+        rc = cdp_call(session(c), PROTO_HEAP_PROFILER_START_TRACKING_HEAP_OBJECTS, params, 0,
+            tracking, c, &e);
+    (void)asked(c, rc, &e);
+}
+
+void capture_end_recording(struct capture *c)
+{
+    c->recorded = true;
+    if (c->phase == RECORDING && c->recording_us && c->timer)
+        timer_start(c->timer, 0);
+}
+
 void capture_event(struct capture *c, const char *method, const cJSON *params)
 {
     struct proto_heap_profiler_report_heap_snapshot_progress progress;
     struct err e = ERR_NONE;
     if (c->phase == APPRAISING && c->appraisal)
         appraise_event(c->appraisal, method, params);
+    if (c->phase == RECORDING && !c->ended)
+        record_event(c, method, params);
     if (c->ended || c->phase != STREAMING ||
         strcmp(method, PROTO_HEAP_PROFILER_REPORT_HEAP_SNAPSHOT_PROGRESS) != 0 ||
         proto_heap_profiler_report_heap_snapshot_progress_decode(params, &progress, &e) != 0)
@@ -380,7 +510,7 @@ static void stream(struct capture *c)
 {
     struct err e = ERR_NONE;
     struct capture_file_options file = {.path = c->path,
-        .kind = CAPTURE_SNAPSHOT,
+        .kind = c->options.kind,
         .compress = c->options.limits.compress,
         .room = on_room,
         .done = file_done,
@@ -391,6 +521,10 @@ static void stream(struct capture *c)
     }
     /* What the inspector itself keeps of the console would look like a leak. */
     (void)!cdp_call(session(c), PROTO_RUNTIME_DISCARD_CONSOLE_ENTRIES, NULL, 0, NULL, NULL, &e);
+    if (c->options.kind == CAPTURE_TIMELINE) {
+        start_recording(c);
+        return;
+    }
     struct proto_heap_profiler_take_heap_snapshot p = {.report_progress = true};
     cJSON *params;
     c->phase = STREAMING;
@@ -529,6 +663,8 @@ static void on_timer(void *arg)
         timer_start(c->timer, RSS_LOOK_US);
         return;
     }
+    if (c->phase == RECORDING)
+        look_at_recording(c);
     if (c->phase != LEASING)
         return;
     if (lease_take(&c->lease, &e) != 0) {
@@ -555,7 +691,8 @@ int capture_start(struct loop *l, const struct capture_options *o, const struct 
         .started_us = clock_monotonic_us(),
         .handlers = h,
         .arg = arg};
-    c->outcome = (struct capture_outcome){.asked_at_ms = clock_wall_ms(),
+    c->outcome = (struct capture_outcome){.kind = o->kind,
+        .asked_at_ms = clock_wall_ms(),
         .why = ERR_NONE,
         .heap_used = NAN,
         .heap_after = NAN,
@@ -590,7 +727,7 @@ void capture_target_gone(struct capture *c, const struct err *why)
 
 bool capture_disturbs(const struct capture *c)
 {
-    return c->phase > LEASING;
+    return c->phase > LEASING && c->phase != RECORDING;
 }
 
 void capture_hurry(struct capture *c)

@@ -1,4 +1,5 @@
-/* One heap snapshot, from the question whether it may be taken to the file under its name. */
+/* One heap snapshot or allocation timeline, from the question whether it may be taken to the file
+ * under its name. */
 #ifndef HEAPTAP_COLLECT_CAPTURE_H
 #define HEAPTAP_COLLECT_CAPTURE_H
 
@@ -31,6 +32,16 @@ struct capture_outcome {
 /* The phase in which another capture on this host has to end first. */
 #define CAPTURE_WAITING "waiting for another capture"
 
+/* What a recording has seen so far. Interval 0 is all that was there before. */
+struct recording_interval {
+    int64_t live, most; /* bytes that live now, and the most that ever did */
+};
+struct recording {
+    const struct recording_interval *intervals; /* borrowed for the call */
+    size_t count;
+    int64_t passed_us, total_us;
+};
+
 struct capture_handlers {
     /* A reading next to the capture: label is before-snapshot or after-snapshot. */
     void (*sampled)(void *arg, const char *label, const struct sample *sample);
@@ -38,6 +49,8 @@ struct capture_handlers {
      * phase: CAPTURE_WAITING, "collecting garbage", "counting objects", "building",
      * "receiving", "storing". */
     void (*progress)(void *arg, const char *phase, int64_t done, int64_t total, int64_t bytes);
+    /* A timeline's heap as it changes, about 20 times a second; may be NULL. */
+    void (*recorded)(void *arg, const struct recording *recording);
     /* Bytes that --max-disk leaves (-1: no bound), and the wish for room for so many. */
     int64_t (*quota_room)(void *arg);
     bool (*make_room)(void *arg, int64_t bytes);
@@ -51,6 +64,9 @@ struct capture_options {
     struct capture_memory *memory; /* of the target, outlives the capture */
     const char *path;              /* the file's final name, without .zst */
     const char *folder;            /* where it is, for the free space */
+    enum capture_kind kind;        /* a snapshot or a timeline */
+    int64_t recording_us;          /* of a timeline: how long it records */
+    bool stacks;                   /* of a timeline: who allocated what, at a high price */
     struct guard_limits limits;
 };
 
@@ -61,6 +77,9 @@ int capture_start(struct loop *l, const struct capture_options *o, const struct 
 /* The owner passes on what the target sends while its capture runs. */
 void capture_chunk(struct capture *c, const char *escaped, size_t length);
 void capture_event(struct capture *c, const char *method, const cJSON *params);
+
+/* Ends a recording early; what it has is kept. */
+void capture_end_recording(struct capture *c);
 
 /* The target is gone: fails the capture (done is called from here). */
 void capture_target_gone(struct capture *c, const struct err *why);

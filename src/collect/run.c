@@ -88,6 +88,8 @@ static void on_attached(void *arg, struct target *t)
     bool one_is_enough = r->options.manual && r->target_count > 1;
     if (r->options.snapshots && !one_is_enough)
         run_capture_schedule(w, 0);
+    if (r->options.timeline_interval_us > 0)
+        timer_start(w->timeline_timer, r->options.timeline_interval_us);
     if (r->options.survivors && !one_is_enough)
         run_survivors_begin(w);
 }
@@ -106,6 +108,8 @@ static void on_detached(void *arg, struct target *t, const struct err *why)
     timer_stop(w->metrics_timer);
     timer_stop(w->snapshot_timer);
     run_requests_gone(w);
+    timer_stop(w->timeline_timer);
+    w->timeline_due = false;
     if (r->captured == w && r->capture)
         capture_target_gone(r->capture, why);
     if (r->captured == w && r->survivors)
@@ -285,6 +289,8 @@ void run_finish(struct run *r, const char *reason)
     timer_stop(r->give_up_timer);
     if (r->survivors)
         survivors_finish(r->survivors);
+    if (r->capture)
+        capture_end_recording(r->capture);
     run_live_last(r);
     run_capture_last(r);
     if (r->capture)

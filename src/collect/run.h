@@ -30,10 +30,13 @@ struct run_options {
     int64_t live_sample_every;  /* bytes; 0: no live profile */
     int64_t live_interval_us;
     bool live_steal;
-    bool survivors;       /* a sampling profile in place of a snapshot; manual only */
-    int64_t sample_every; /* bytes, of survivors */
-    int64_t recording_us; /* how long it lasts */
-    char **ret_path;      /* the manual capture's file, owned by the caller; NULL: nobody asks */
+    bool timeline;                /* the manual capture is a timeline, not a snapshot */
+    bool stacks;                  /* of timelines: record them */
+    int64_t timeline_interval_us; /* 0: no timelines on a schedule */
+    bool survivors;               /* a sampling profile in place of a snapshot; manual only */
+    int64_t sample_every;         /* bytes, of survivors */
+    int64_t recording_us;         /* how long survivors or a timeline last */
+    char **ret_path; /* the manual capture's file, owned by the caller; NULL: nobody asks */
     struct guard_limits limits;
     int64_t keep;     /* snapshots of each target; 0: all */
     int64_t max_disk; /* bytes of captures in folder; 0: no bound */
@@ -97,6 +100,8 @@ struct run_handlers {
         void *arg, const struct run_target *t, int64_t id, const struct request_row *row);
     void (*progress)(void *arg, const struct run_target *t, const char *phase, int64_t done,
         int64_t total, int64_t bytes, int64_t elapsed_us);
+    /* Of a timeline while it records; may be NULL. */
+    void (*recorded)(void *arg, const struct run_target *t, const struct recording *recording);
     /* path: where it is or would have been. again: refused for the same causes as the time before.
      */
     void (*snapshot)(void *arg, const struct run_target *t, const char *trigger, const char *path,

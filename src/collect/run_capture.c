@@ -2,6 +2,7 @@
 #include "collect/run_private.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -104,6 +105,14 @@ static void rest(struct watched *w, const struct capture_outcome *o)
         w->rested_at_us = rested_at_us;
 }
 
+static void schedule_timeline(struct watched *w, int64_t at_us)
+{
+    int64_t now = clock_monotonic_us();
+    if (w->rested_at_us > at_us)
+        at_us = w->rested_at_us;
+    timer_start(w->timeline_timer, at_us > now ? at_us - now : 0);
+}
+
 static void captured(void *arg, const struct capture_outcome *o)
 {
     struct run *r = arg;
@@ -113,9 +122,15 @@ static void captured(void *arg, const struct capture_outcome *o)
     r->captured = NULL;
     r->capture_path = NULL;
     if (o->state == CAPTURE_COMPLETE) {
-        note_file(&w->facts, o);
+        if (o->kind == CAPTURE_SNAPSHOT)
+            note_file(&w->facts, o);
+        else
+            w->facts.pause_ms += isnan(o->pause_ms) ? 0 : o->pause_ms;
         run_keep_add(w, o);
-        run_analysis_add(w, r->capture_id, o->file);
+        if (o->kind == CAPTURE_SNAPSHOT)
+            run_analysis_add(w, r->capture_id, o->file);
+        if (r->options.ret_path)
+            *r->options.ret_path = strdup(o->file->path);
     } else if (o->state == CAPTURE_REFUSED) {
         w->facts.refused++;
     } else {
@@ -134,6 +149,8 @@ static void captured(void *arg, const struct capture_outcome *o)
         if (o->state != CAPTURE_COMPLETE)
             r->why = o->why;
         run_finish(r, "done");
+    } else if (r->stage == RUNNING && w->target && o->kind == CAPTURE_TIMELINE) {
+        schedule_timeline(w, r->capture_started_us + r->options.timeline_interval_us);
     } else if (r->stage == RUNNING && w->target && wants_more(w)) {
         int64_t wait_us = r->options.snapshot_interval_us;
         if (o->state == CAPTURE_REFUSED)
@@ -168,7 +185,20 @@ static bool make_room(void *arg, int64_t bytes)
     return retention_make_room(r->retention, r->folder, bytes, r->options.limits.min_free);
 }
 
+static void on_recorded(void *arg, const struct recording *recording)
+{
+    struct run *r = arg;
+    char text[TEXT_SHORT];
+    if (!r->recording_said && r->options.manual)
+        run_say(r, r->captured, false, "recording for %s; Ctrl-C ends it early and keeps it",
+            text_duration(text, recording->total_us));
+    r->recording_said = true;
+    if (r->handlers->recorded)
+        r->handlers->recorded(r->arg, &r->captured->facts, recording);
+}
+
 static const struct capture_handlers capture_handlers = {
+    .recorded = on_recorded,
     .sampled = on_sampled,
     .progress = on_progress,
     .quota_room = quota_room,
@@ -183,29 +213,35 @@ static int make_path(struct run *r, const struct watched *w, struct err *e)
         .wall_ms = clock_wall_ms(),
         .pid = w->facts.identity.pid,
         .seq = ++r->sequence,
-        .kind = CAPTURE_SNAPSHOT};
+        .kind = r->capture_kind};
     if (!r->output)
         return capture_path_make(&name, &r->capture_path, e);
     r->capture_path = strdup(r->output);
     return r->capture_path ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }
 
-static void start_capture(struct run *r, struct watched *w)
+static void start_capture(struct run *r, struct watched *w, enum capture_kind kind)
 {
     struct err e = ERR_NONE;
-    w->due = false;
-    w->last_capture_us = clock_monotonic_us();
+    bool timeline = kind == CAPTURE_TIMELINE;
+    r->capture_started_us = clock_monotonic_us();
+    r->capture_kind = kind;
+    r->capture_trigger = timeline && !r->options.manual ? "interval" : w->due_trigger;
     r->captured = w;
-    r->capture_trigger = w->due_trigger;
-    r->capture_started_us = w->last_capture_us;
+    if (timeline && !r->options.manual) {
+        w->timeline_due = false;
+    } else {
+        w->due = false;
+        w->last_capture_us = r->capture_started_us;
+    }
     r->capture_id = 0;
     int rc = make_path(r, w, &e);
     if (rc == 0 && r->options.journal) {
         struct store_snapshot row;
         store_row_clear(STORE_HEAP_SNAPSHOTS, &row);
         row.target_id = w->facts.id;
-        row.kind = "heapsnapshot";
-        row.trigger = w->due_trigger;
+        row.kind = timeline ? "heaptimeline" : "heapsnapshot";
+        row.trigger = r->capture_trigger;
         row.state = "running";
         r->capture_id = journal_add_snapshot(r->options.journal, &row);
     }
@@ -214,11 +250,15 @@ static void start_capture(struct run *r, struct watched *w)
         .memory = &w->memory,
         .path = r->capture_path,
         .folder = r->folder,
+        .kind = kind,
+        .recording_us = r->options.recording_us,
+        .stacks = r->options.stacks,
         .limits = r->options.limits};
     if (rc == 0)
         rc = capture_start(r->loop, &options, &capture_handlers, r, &r->capture, &e);
     if (rc) {
-        struct capture_outcome outcome = {.state = CAPTURE_FAILED,
+        struct capture_outcome outcome = {.kind = kind,
+            .state = CAPTURE_FAILED,
             .why = e,
             .heap_used = NAN,
             .heap_after = NAN,
@@ -238,11 +278,24 @@ void run_capture_next(struct run *r)
     for (size_t i = 0; i < r->target_count; i++) {
         struct watched *w = r->targets[i];
         if (w->due && w->target) {
-            start_capture(r, w);
+            start_capture(r, w, r->options.timeline ? CAPTURE_TIMELINE : CAPTURE_SNAPSHOT);
+            return;
+        }
+        if (w->timeline_due && w->target && r->stage == RUNNING) {
+            start_capture(r, w, CAPTURE_TIMELINE);
             return;
         }
     }
     run_leave_if_done(r);
+}
+
+void run_capture_timeline_due(void *arg)
+{
+    struct watched *w = arg;
+    if (!w->target || w->run->stage != RUNNING)
+        return;
+    w->timeline_due = true;
+    run_capture_next(w->run);
 }
 
 void run_capture_due(void *arg)
@@ -271,6 +324,8 @@ void run_capture_last(struct run *r)
     for (size_t i = 0; i < r->target_count; i++) {
         struct watched *w = r->targets[i];
         timer_stop(w->snapshot_timer);
+        timer_stop(w->timeline_timer);
+        w->timeline_due = false;
         w->due = deserves_last(r, w);
         w->due_trigger = "final";
     }

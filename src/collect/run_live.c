@@ -24,7 +24,7 @@ static void record_event(struct watched *w, const char *kind, const char *text, 
     journal_event(w->run->options.journal, &row);
 }
 
-struct recording { /* of one reading */
+struct noting { /* of one reading */
     struct watched *watched;
     const struct live_reading *reading;
 };
@@ -32,7 +32,7 @@ struct recording { /* of one reading */
 static void record_site(
     void *arg, const struct allocation_site *then, const struct allocation_site *now)
 {
-    const struct recording *r = arg;
+    const struct noting *r = arg;
     const struct allocation_site *site = now ? now : then;
     struct store_site row;
     if (then && now && then->live_bytes == now->live_bytes)
@@ -75,7 +75,7 @@ static void on_read(void *arg, const struct live_reading *reading)
 {
     struct watched *w = arg;
     struct run *r = w->run;
-    struct recording recording = {w, reading};
+    struct noting recording = {w, reading};
     int64_t rested_at_us =
         clock_monotonic_us() + guard_rest_us(reading->cost_us, r->options.max_pause_share);
     w->facts.pause_ms += (double)reading->cost_us / 1000;

@@ -27,7 +27,8 @@ struct watched {             /* one target */
     struct target *target; /* NULL once it is gone */
     struct capture_memory memory;
     struct classes *classes; /* NULL until a snapshot was analysed */
-    struct timer *metrics_timer, *snapshot_timer;
+    struct timer *metrics_timer, *snapshot_timer, *timeline_timer;
+    bool timeline_due;
     struct live_profile *live; /* NULL: off, or not attached */
     int64_t live_number;       /* of its next reading, while there is none */
     int64_t next_reading_us, last_capture_us;
@@ -66,6 +67,8 @@ struct run {
     struct watched *captured; /* whose capture runs */
     char *capture_path;
     const char *capture_trigger;
+    enum capture_kind capture_kind;
+    bool recording_said;
     int64_t capture_started_us, capture_id, sequence;
     int live_finishing; /* last readings of the live profile that are on their way */
     struct timer *end_timer, *give_up_timer;
@@ -103,7 +106,8 @@ void run_requests_collect(void *watched); /* a timer's function: a collection is
 void run_requests_free(struct watched *w);
 
 /* ---- run_capture.c ---- */
-void run_capture_due(void *watched); /* a timer's function: the snapshot's time has come */
+void run_capture_timeline_due(void *watched); /* the same for a timeline */
+void run_capture_due(void *watched);          /* a timer's function: the snapshot's time has come */
 /* As soon as the pause budget allows, but not before at_us. */
 void run_capture_schedule(struct watched *w, int64_t at_us);
 /* Starts the next capture that is due, if none runs. */

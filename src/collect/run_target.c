@@ -110,6 +110,7 @@ void run_target_free(struct watched *w)
         return;
     timer_free(w->metrics_timer);
     timer_free(w->snapshot_timer);
+    timer_free(w->timeline_timer);
     live_profile_free(w->live);
     timer_free(w->gc_timer);
     run_requests_free(w);
@@ -162,6 +163,7 @@ static struct watched *new_watched(struct link *link, const struct target *t)
     w->facts.first_floor = w->facts.last_floor = NAN;
     if (copy_identity(&w->facts.identity, target_identity(t)) != 0 ||
         timer_new(r->loop, take_reading, w, &w->metrics_timer, &e) != 0 ||
+        timer_new(r->loop, run_capture_timeline_due, w, &w->timeline_timer, &e) != 0 ||
         timer_new(r->loop, run_capture_due, w, &w->snapshot_timer, &e) != 0 ||
         timer_new(r->loop, run_requests_collect, w, &w->gc_timer, &e) != 0) {
         run_target_free(w);

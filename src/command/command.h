@@ -39,6 +39,7 @@ const char *command_nearest(const char *word);
 extern const struct command command_targets;
 extern const struct command command_run;
 extern const struct command command_snapshot;
+extern const struct command command_timeline;
 extern const struct command command_survivors;
 extern const struct command command_allocations;
 extern const struct command command_summary;

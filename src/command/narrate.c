@@ -302,6 +302,10 @@ static void on_snapshot(void *arg, const struct run_target *t, const char *trigg
         log_info("%s: profile %s (%s, stalled %s)", recap_name(t, name), path,
             text_size(size, (double)o->file->bytes),
             text_duration(pause, (int64_t)(o->pause_ms * 1000)));
+    else if (o->state == CAPTURE_COMPLETE && o->kind == CAPTURE_TIMELINE)
+        log_info("%s: timeline %s (%s, %s nodes, stalled %s)", recap_name(t, name), path,
+            text_size(size, (double)o->file->bytes), text_count(nodes, o->file->nodes),
+            text_duration(pause, (int64_t)(o->pause_ms * 1000)));
     else if (o->state == CAPTURE_COMPLETE)
         log_info("%s: snapshot %s (%s, %s nodes, stalled %s)", recap_name(t, name), path,
             text_size(size, (double)o->file->bytes), text_count(nodes, o->file->nodes),

@@ -38,7 +38,7 @@ int reading_open(const struct invocation *in, const char *path, struct heap **re
     struct heap_options options = {.progress = on_progress,
         .arg = &r,
         .partial = settings_flag(in->settings, SET_PARTIAL),
-        .traces = in->command == &command_allocations};
+        .traces = in->command == &command_allocations || in->command == &command_timeline};
     int rc = sink_open_errors(in->settings, &errors, e);
     if (rc)
         return rc;

@@ -113,6 +113,10 @@ static int run(const struct invocation *in, struct err *e)
         .folder = settings_text(s, SET_DIR),
         .label = settings_text(s, SET_LABEL),
         .analyze = analyze,
+        .timeline_interval_us = settings_given(s, SET_TIMELINE_INTERVAL)
+                                    ? settings_number(s, SET_TIMELINE_INTERVAL)
+                                    : 0,
+        .recording_us = settings_number(s, SET_TIMELINE_DURATION),
         .live_sample_every = live_sample_every,
         .live_interval_us = settings_number(s, SET_LIVE_PROFILE_INTERVAL),
         .live_steal = live_steal,
@@ -139,8 +143,8 @@ static const enum setting_id accepted[] = {SET_DURATION, SET_METRICS_INTERVAL, S
     SET_REQUESTS_OVERHEAD, SET_KEEP_QUERY, SET_GC_FLOOR, SET_DIR, SET_LABEL, SET_COMPRESS,
     SET_ANALYZE, SET_DB, SET_SCHEMA, SET_DRAIN, SET_LOCAL_KEEP, SET_OUTBOX_SIZE, SET_NO_MIGRATE,
     SET_WAIT, SET_GIVE_UP, SET_MATCH, SET_MAX_PAUSE, SET_MAX_PAUSE_SHARE, SET_KEEP, SET_MAX_DISK,
-    SET_MIN_FREE, SET_FORCE, SET_ALLOW_REMOTE, SET_TIMEOUT, SET_LIVE_PROFILE,
-    SET_LIVE_PROFILE_INTERVAL, SET_END};
+    SET_MIN_FREE, SET_FORCE, SET_ALLOW_REMOTE, SET_TIMEOUT, SET_TIMELINE_INTERVAL,
+    SET_TIMELINE_DURATION, SET_LIVE_PROFILE, SET_LIVE_PROFILE_INTERVAL, SET_END};
 
 const struct command command_run = {
     .name = "run",

@@ -7,6 +7,7 @@ const struct command *const command_table[] = {
     &command_targets,
     &command_run,
     &command_snapshot,
+    &command_timeline,
     &command_survivors,
     &command_allocations,
     &command_summary,

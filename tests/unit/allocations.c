@@ -1,6 +1,7 @@
 /* Stacks of allocations: whose site a byte counts for, what changed between two readings, and
  * profiles that lie. */
 #include "heap/allocations.h"
+#include "heap/heap.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -217,6 +220,133 @@ static void two_readings_differ_by_their_sites(void **state)
     allocations_free(b);
 }
 
+/* ---- timelines: a heap of a root and three objects, two of them made while it recorded ---- */
+
+#define META                                                                                       \
+    "{\"snapshot\":{\"meta\":{\"node_fields\":[\"type\",\"name\",\"id\",\"self_size\",\"edge_"     \
+    "count\","                                                                                     \
+    "\"trace_node_id\"],\"node_types\":[[\"hidden\",\"object\",\"synthetic\"],\"string\","         \
+    "\"number\","                                                                                  \
+    "\"number\",\"number\",\"number\"],\"edge_fields\":[\"type\",\"name_or_index\",\"to_node\"],"  \
+    "\"edge_types\":[[\"context\",\"element\",\"property\",\"internal\",\"hidden\",\"shortcut\","  \
+    "\"weak\"],"                                                                                   \
+    "\"string_or_number\",\"node\"],\"trace_function_info_fields\":[\"function_id\",\"name\","     \
+    "\"script_name\",\"script_id\",\"line\",\"column\"],\"trace_node_fields\":[\"id\","            \
+    "\"function_info_index\",\"count\",\"size\",\"children\"],\"sample_fields\":[\"timestamp_"     \
+    "us\","                                                                                        \
+    "\"last_assigned_id\"]},\"node_count\":4,\"edge_count\":3,\"trace_function_count\":2},"        \
+    "\"nodes\":[2,0,1,0,3,0, 1,1,3,16,0,0, 1,1,5,32,0,2, 1,1,7,64,0,0],"                           \
+    "\"edges\":[1,0,6, 1,1,12, 1,2,18],"
+#define STRINGS "\"strings\":[\"\",\"Thing\",\"(root)\",\"make\",\"file:///a.js\"]}"
+#define INFOS   "\"trace_function_infos\":[0,2,0,0,0,0, 9,3,4,7,12,5],"
+#define TREE    "\"trace_tree\":[1,0,0,0,[2,1,3,96,[]]],"
+#define SAMPLES "\"samples\":[0,3, 50000,5, 100000,7],"
+
+static int open_timeline(const char *text, struct allocations **ret)
+{
+    struct heap_options options = {.traces = true, .threads = 1};
+    struct heap *h = NULL;
+    struct err e = ERR_NONE;
+    int fd = memfd_create("timeline", MFD_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    int rc = heap_open_fd(fd, "timeline", &options, &h, &e);
+    if (rc == 0)
+        rc = allocations_from_heap(h, ret, &e);
+    if (rc)
+        assert_true(strlen(e.text) > 0);
+    heap_close(h);
+    close(fd);
+    return rc;
+}
+
+static void a_timeline_tells_intervals_and_stacks(void **state)
+{
+    const struct allocation_interval *intervals;
+    struct allocation_function *functions;
+    struct allocation_sites sites;
+    struct allocations *a;
+    struct err e = ERR_NONE;
+    uint32_t count;
+    int64_t with_stack;
+    (void)state;
+    assert_int_equal(open_timeline(META INFOS TREE SAMPLES STRINGS, &a), 0);
+    assert_int_equal(allocations_intervals(a, &intervals), 3);
+    assert_int_equal(intervals[0].live_bytes, 16); /* the root has no size */
+    assert_int_equal(intervals[1].live_bytes, 32);
+    assert_int_equal(intervals[2].live_bytes, 64);
+    assert_int_equal(intervals[2].live_count, 1);
+    assert_true(intervals[1].end_ms > 49.9 && intervals[2].start_ms < 50.1);
+    assert_int_equal(allocations_recorded(a, &with_stack), 2);
+    assert_int_equal(with_stack, 1);
+    assert_int_equal(allocations_functions(a, &functions, &count, &e), 0);
+    assert_int_equal(count, 1);
+    assert_string_equal(functions[0].frame->function, "make");
+    assert_int_equal(functions[0].bytes, 96);
+    assert_int_equal(functions[0].live_bytes, 32);
+    free(functions);
+    assert_int_equal(allocations_fold(a, &sites, &e), 0);
+    assert_int_equal(sites.count, 1);
+    assert_int_equal(sites.items[0].frame.line, 12);
+    assert_int_equal(sites.items[0].live_count, 1);
+    allocation_sites_free(&sites);
+    allocations_free(a);
+}
+
+static void a_heap_without_a_timeline_has_none(void **state)
+{
+    const struct allocation_interval *intervals;
+    struct allocations *a;
+    (void)state;
+    assert_int_equal(
+        open_timeline(
+            META "\"trace_function_infos\":[],\"trace_tree\":[],\"samples\":[]," STRINGS, &a),
+        0);
+    assert_int_equal(allocations_intervals(a, &intervals), 0);
+    assert_int_equal(allocations_count(a), 0);
+    allocations_free(a);
+}
+
+static void broken_traces_are_refused_or_made_do_with(void **state)
+{
+    static const char *const bad[] = {
+        META INFOS TREE "\"samples\":[0,3,50000]," STRINGS,
+        META INFOS TREE "\"samples\":[0,9,50000,5]," STRINGS, /* ids that fall */
+        META INFOS TREE "\"samples\":[0,99999999999999999999]," STRINGS,
+        META INFOS "\"trace_tree\":[1,0,0,0]," SAMPLES STRINGS,
+        META INFOS "\"trace_tree\":[1,0,0,[]]," SAMPLES STRINGS,
+        META INFOS "\"trace_tree\":[1,0,0,0,[2,\"x\",1,1,[]]]," SAMPLES STRINGS,
+        META "\"trace_function_infos\":[0,2,0,0,0]," TREE SAMPLES STRINGS,
+        META "\"trace_function_infos\":[0,2,0,0,0,-1]," TREE SAMPLES STRINGS,
+    };
+    struct allocations *a;
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(open_timeline(bad[i], &a), ERR_FORMAT);
+    /* A function that the list does not have: the bytes are still told. */
+    assert_int_equal(
+        open_timeline(META INFOS "\"trace_tree\":[1,0,0,0,[2,77,3,96,[]]]," SAMPLES STRINGS, &a),
+        0);
+    assert_int_equal(allocations_node(a, 1)->live_bytes, 32);
+    assert_string_equal(allocations_frame(a, 1)->function, "(unknown)");
+    allocations_free(a);
+}
+
+static void a_tree_deeper_than_any_stack_is_refused(void **state)
+{
+    struct buf text = buf_new(1 << 20);
+    struct allocations *a;
+    (void)state;
+    assert_int_equal(buf_add_text(&text, META INFOS "\"trace_tree\":["), 0);
+    for (int i = 1; i <= 5000; i++)
+        assert_int_equal(buf_addf(&text, "%d,0,1,1,[", i), 0);
+    for (int i = 1; i <= 5000; i++)
+        assert_int_equal(buf_add_text(&text, "]"), 0);
+    assert_int_equal(buf_add_text(&text, "]," SAMPLES STRINGS), 0);
+    assert_int_equal(open_timeline(text.data, &a), ERR_FORMAT);
+    buf_free(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +356,10 @@ int main(void)
         cmocka_unit_test(places_out_of_range_are_unknown),
         cmocka_unit_test(deep_stacks_are_walked),
         cmocka_unit_test(two_readings_differ_by_their_sites),
+        cmocka_unit_test(a_timeline_tells_intervals_and_stacks),
+        cmocka_unit_test(a_heap_without_a_timeline_has_none),
+        cmocka_unit_test(broken_traces_are_refused_or_made_do_with),
+        cmocka_unit_test(a_tree_deeper_than_any_stack_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

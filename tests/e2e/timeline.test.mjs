@@ -1,0 +1,109 @@
+// timeline: recorded, streamed and kept like a snapshot; the leaking line comes first where the
+// runtime records whole stacks, and the output says where it does not.
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import {
+    assertError, assertExit, heaptap, jsonLines, readSnapshot, sleep, sql, startHeaptap, startTarget, versions, workspace,
+} from './lib.mjs';
+
+// Large objects, and no optimiser: what an optimised caller has inlined is recorded as the caller's.
+const leaky = `
+const kept = [];
+class Invoice { constructor(i) { this.lines = new Array(1024).fill(i); } }
+function stashInvoice(i) { kept.push(...[i].map((n) => new Invoice(n))); }
+function garbage() { let s = 0; for (let i = 0; i < 50; i++) s += JSON.stringify({ i, a: [i] }).length; return s; }
+let i = 0;
+setInterval(() => { stashInvoice(i++); garbage(); }, 10);`;
+
+// One capture at a time on a host: another test's may come first.
+const PATIENT = { timeout: 180_000 };
+
+for (const node of versions) {
+    test(`--stacks puts the leaking line first, Node ${node}`, async (t) => {
+        const ws = workspace(t);
+        const flags = Number(node) < 22 ? ['--no-opt'] : ['--no-opt', '--no-maglev'];
+        const target = await startTarget(t, { node, code: leaky, listens: false, flags });
+        const run = await heaptap(t, ws, ['timeline', target.port, '--duration', '3s', '--stacks', '--yes', '--json', ...ws.own], PATIENT);
+        assertExit(run, 0);
+        const answer = jsonLines(run.stdout).at(-1);
+        assert.equal(answer.schema, 'heaptap.allocations/1');
+        assert.equal(answer.kind, 'timeline');
+        assert.match(answer.sites[0].function, /^Invoice(\/<anonymous>)?$/);
+        assert.ok(answer.sites[0].stack.some((frame) => frame.function === 'stashInvoice' && frame.line === 4),
+            JSON.stringify(answer.sites[0].stack));
+        assert.ok(answer.intervals.length > 10);
+        const recorded = answer.intervals.slice(1).reduce((sum, interval) => sum + interval.live_bytes, 0);
+        assert.ok(recorded > 100_000, `${recorded} bytes in the intervals`);
+        // 18, 22 and 24 know the stacks of a part of the objects only.
+        assert.ok(answer.recorded_with_stack > 0 && answer.recorded_with_stack <= answer.recorded_live_count);
+        if (node === '20' || node === '26')
+            assert.ok(answer.sites[0].live_count > 0.9 * answer.sites[0].count, JSON.stringify(answer.sites[0]).slice(0, 300));
+        const [name] = ws.files();
+        assert.match(name, /^heap-timeline-.*\.heaptimeline$/);
+        const file = readSnapshot(`${ws.dir}/${name}`);
+        assert.equal(file.samples.length, 2 * answer.intervals.length);
+        const [row] = sql(ws.db, 'SELECT kind, state, bytes, node_count, pause_ms FROM heap_snapshots');
+        assert.equal(row.kind, 'heaptimeline');
+        assert.equal(row.state, 'complete');
+        assert.ok(row.pause_ms > 0 && row.node_count > 1000);
+        if (node === '24') {
+            const text = await heaptap(t, ws, ['allocations', `${ws.dir}/${name}`]);
+            assert.match(text.stdout, /stacks are known of [\d,]+ of the [\d,]+ live objects/);
+        }
+    });
+}
+
+test('without stacks there are intervals, and it says how to get stacks', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t, { code: leaky, listens: false });
+    const run = await heaptap(t, ws, ['timeline', target.port, '--duration', '1s', '-o', ws.path('a.heaptimeline'), ...ws.own]);
+    assertExit(run, 0);
+    assert.match(run.stdout, /live bytes and objects by the time/);
+    assert.match(run.stdout, /no stacks were recorded \(timeline --stacks records them\)/);
+    readSnapshot(ws.path('a.heaptimeline'));
+});
+
+test('Ctrl-C ends a recording early and keeps it', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t, { code: leaky, listens: false });
+    const run = startHeaptap(t, ws, ['timeline', target.port, '--duration', '10m', ...ws.own]);
+    await run.printed(/recording for/, 'stderr', 180_000);
+    await sleep(1500);
+    run.child.kill('SIGINT');
+    assertExit(await run.done, 0);
+    assert.equal(ws.files().length, 1);
+    readSnapshot(`${ws.dir}/${ws.files()[0]}`);
+});
+
+test('a target that dies while it is recorded leaves no file, and exit code 3', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t, { code: leaky, listens: false });
+    const run = startHeaptap(t, ws, ['timeline', target.port, '--duration', '10m', ...ws.own]);
+    await run.printed(/recording for/, 'stderr', 180_000);
+    await sleep(1000);
+    target.child.kill('SIGKILL');
+    assertExit(await run.done, 3);
+    assert.deepEqual(ws.files(), []);
+    assert.equal(sql(ws.db, 'SELECT state FROM heap_snapshots')[0].state, 'failed');
+});
+
+test('--stacks without a terminal and without --yes is refused before the target is touched', async (t) => {
+    const ws = workspace(t);
+    const run = await heaptap(t, ws, ['timeline', '9', '--stacks', ...ws.own]);
+    assertError(run, 2, /36 to 50 times slower.*--yes/);
+});
+
+test('run records timelines on a schedule, between its readings', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t, { code: leaky, listens: false });
+    const run = await heaptap(t, ws, ['run', target.port, ...ws.own, '--duration', '12s', '--no-snapshots',
+        '--metrics-interval', '500ms', '--timeline-interval', '3s', '--timeline-duration', '1s', '--live-profile', 'off',
+        '--max-pause-share', '100%']);
+    assertExit(run, 0);
+    const timelines = ws.files().filter((name) => name.endsWith('.heaptimeline'));
+    assert.ok(timelines.length >= 2, `${ws.files()}\n${run.stderr}`);
+    readSnapshot(`${ws.dir}/${timelines[0]}`);
+    const rows = sql(ws.db, `SELECT trigger, state FROM heap_snapshots WHERE kind = 'heaptimeline'`);
+    assert.ok(rows.every((row) => row.trigger === 'interval' && row.state === 'complete'), JSON.stringify(rows));
+    assert.ok(sql(ws.db, `SELECT count(*) AS n FROM memory_metrics WHERE label = 'interval'`)[0].n >= 12);
+});
