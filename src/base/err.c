@@ -20,10 +20,10 @@ int err_set(struct err *e, int code, const char *format, ...)
 
 int err_set_errno(struct err *e, int code, int errno_value, const char *format, ...)
 {
+    if (errno_value == ENOSPC || errno_value == EDQUOT)
+        code = ERR_NOSPACE;
     if (e) {
         va_list args;
-        if (errno_value == ENOSPC || errno_value == EDQUOT)
-            code = ERR_NOSPACE;
         e->code = code;
         e->position = -1;
         va_start(args, format);

@@ -3,9 +3,9 @@
 // ones to the binding in batches. It holds no request back and keeps nothing alive longer than the
 // app does. Without a beat from heaptap it ends itself.
 //
-// A batch is {"v":1,"age":microseconds,"dropped":n,"texts":[...],"rows":"base64"}. rows are ROW little-endian
-// unsigned 32-bit numbers each, in the order of the constants below; texts are what rows name by
-// index. requests_read.c reads both; nothing here is trusted there.
+// A batch is {"v":1,"age":microseconds,"dropped":n,"texts":[...],"rows":"base64"}. rows are ROW
+// little-endian unsigned 32-bit numbers each, in the order of the constants below; texts are what
+// rows name by index. requests_read.c reads both; nothing here is trusted there.
 (function install(binding, options) {
     'use strict';
     const builtin = process.getBuiltinModule ?? require;
@@ -23,6 +23,7 @@
     const CACHE_MAX = 2048; // URLs whose route is remembered; of at most CACHED_URL_MAX characters
     const CACHED_URL_MAX = 128;
     const URL_MAX = 512;
+    const METHODS_MAX = 64; // HTTP/2 lets clients invent them
     const BATCH_ROWS = 256;
     const FLUSH_MS = 100;
     const RSS_MS = 100;
@@ -46,6 +47,9 @@
     let begun = 0;
     let aborted = 0;
     let failure = ''; // the first exception of ours: it must not reach the app
+    function failed(error) {
+        failure ||= String(error);
+    }
     // HTTP/2 has its channels from Node 22 on.
     const blind = Number.parseInt(process.versions.node, 10) < 22 &&
         (process.moduleLoadList ?? []).includes('NativeModule http2');
@@ -68,14 +72,19 @@
     }
     const other = new Route('', '(other)');
     const routes = [other];
-    const methods = new Map(); // method to {urls: URL to Route, patterns: pattern to Route, paths}
+    const methods = new Map(); // method to {urls: URL to Route, patterns: pattern to Route}
 
+    let lastMethod = '';
+    let lastFound;
     function methodOf(name) {
+        if (name === lastMethod) return lastFound;
         let found = methods.get(name);
         if (found === undefined) {
             found = { urls: new Map(), patterns: new Map() };
-            if (methods.size < 64) methods.set(name, found);
+            if (methods.size < METHODS_MAX) methods.set(name, found);
         }
+        lastMethod = name;
+        lastFound = found;
         return found;
     }
 
@@ -280,7 +289,8 @@
         if (overhead > options.budget)
             share = Math.max(options.sample / 4096, share * Math.max(0, room) / ofRows * 0.9 || 0);
         else if (share < options.sample)
-            share = Math.min(options.sample, share * 2, ofRows > 0 ? share * room / ofRows * 0.9 : 1);
+            share = Math.min(options.sample, share * 2,
+                ofRows > 0 ? share * room / ofRows * 0.9 : 1);
         plainCalls = rowCalls = spent = 0;
         secondAt = at;
     }
@@ -304,28 +314,32 @@
     const flows = new Map(); // socket to Flow, until the socket's close
 
     function onStart(message) {
-        const { request, socket } = message;
-        const timed = --untimed === 0 ? now() : 0;
-        let flow = flows.get(socket);
-        if (flow === undefined) {
-            flow = new Flow();
-            flows.set(socket, flow);
-            socket.on('close', onSocketClose);
+        try {
+            const { request, socket } = message;
+            const timed = --untimed <= 0 ? now() : 0;
+            let flow = flows.get(socket);
+            if (flow === undefined) {
+                flow = new Flow();
+                flows.set(socket, flow);
+                socket.on('close', onSocketClose);
+            }
+            inFlight++;
+            begun++;
+            let row = null;
+            if ((share === 1 && matches === null) || isFollowed(request))
+                row = new Row(now(), heapStatistics(), request);
+            if (flow.request === null) {
+                flow.request = request;
+                flow.row = row;
+            } else {
+                (flow.rest ??= []).push({ request, row, pattern: '' });
+            }
+            if (row === null) plainCalls++;
+            else rowCalls++;
+            if (timed !== 0) timing(timed, row);
+        } catch (error) {
+            failed(error);
         }
-        inFlight++;
-        begun++;
-        let row = null;
-        if ((share === 1 && matches === null) || isFollowed(request))
-            row = new Row(now(), heapStatistics(), request);
-        if (flow.request === null) {
-            flow.request = request;
-            flow.row = row;
-        } else {
-            (flow.rest ??= []).push({ request, row, pattern: '' });
-        }
-        if (row === null) plainCalls++;
-        else rowCalls++;
-        if (timed !== 0) timing(timed, row);
     }
 
     function timing(began, row) {
@@ -343,22 +357,26 @@
     }
 
     function onFinish(message) {
-        const flow = flows.get(message.socket);
-        const { request } = message;
-        if (flow === undefined || flow.request !== request) return; // it began before the hook did
-        const timed = --untimed === 0 ? now() : 0;
-        const { row, pattern } = flow;
-        if (flow.rest === null) {
-            flow.request = null;
-            flow.row = null;
-            flow.pattern = '';
-        } else {
-            flow.next();
+        try {
+            const flow = flows.get(message.socket);
+            const { request } = message;
+            if (flow === undefined || flow.request !== request) return; // older than the hook
+            const timed = --untimed <= 0 ? now() : 0;
+            const { row, pattern } = flow;
+            if (flow.rest === null) {
+                flow.request = null;
+                flow.row = null;
+                flow.pattern = '';
+            } else {
+                flow.next();
+            }
+            ended(request, row, pattern, message.response.statusCode, 0);
+            if (row === null) plainCalls++;
+            else rowCalls++;
+            if (timed !== 0) timing(timed, row);
+        } catch (error) {
+            failed(error);
         }
-        ended(request, row, pattern, message.response.statusCode, 0);
-        if (row === null) plainCalls++;
-        else rowCalls++;
-        if (timed !== 0) timing(timed, row);
     }
 
     function onSocketClose() {
@@ -370,19 +388,23 @@
                 ended(flow.request, flow.row, flow.pattern, 499, ABORTED);
             }
         } catch (error) {
-            failure ||= String(error);
+            failed(error);
         }
     }
 
     // fastify tells the pattern before its handler runs.
     function onFastify(message) {
-        const { request, route } = message;
-        const raw = request?.raw;
-        const flow = flows.get(raw?.socket);
-        if (flow === undefined || typeof route?.url !== 'string') return;
-        if (flow.request === raw) flow.pattern = route.url;
-        else for (const behind of flow.rest ?? [])
-            if (behind.request === raw) behind.pattern = route.url;
+        try {
+            const { request, route } = message;
+            const raw = request?.raw;
+            const flow = flows.get(raw?.socket);
+            if (flow === undefined || typeof route?.url !== 'string') return;
+            if (flow.request === raw) flow.pattern = route.url;
+            else for (const behind of flow.rest ?? [])
+                if (behind.request === raw) behind.pattern = route.url;
+        } catch (error) {
+            failed(error);
+        }
     }
 
     // ---- HTTP/2, where the runtime has channels for it ----
@@ -390,25 +412,34 @@
     const streams = new Map(); // stream to [request, row], until its close
 
     function onStream(message) {
-        const { stream, headers } = message;
-        const request = { method: String(headers[':method']), url: String(headers[':path'] ?? '') };
-        inFlight++;
-        begun++;
-        const row = isFollowed(request) ? new Row(now(), heapStatistics(), request) : null;
-        streams.set(stream, [request, row]);
-        if (row === null) plainCalls++;
-        else rowCalls++;
+        try {
+            const { stream, headers } = message;
+            const method = String(headers[':method']);
+            const request = { method, url: String(headers[':path'] ?? '') };
+            inFlight++;
+            begun++;
+            const row = isFollowed(request) ? new Row(now(), heapStatistics(), request) : null;
+            streams.set(stream, [request, row]);
+            if (row === null) plainCalls++;
+            else rowCalls++;
+        } catch (error) {
+            failed(error);
+        }
     }
 
     function onStreamClose(message) {
-        const { stream } = message;
-        const found = streams.get(stream);
-        if (found === undefined) return;
-        streams.delete(stream);
-        const gone = stream.aborted || stream.rstCode !== 0;
-        if (gone) aborted++;
-        ended(found[0], found[1], '', gone ? 499 : Number(stream.sentHeaders?.[':status']) || 0,
-            gone ? ABORTED : 0);
+        try {
+            const { stream } = message;
+            const found = streams.get(stream);
+            if (found === undefined) return;
+            streams.delete(stream);
+            const gone = stream.aborted || stream.rstCode !== 0;
+            if (gone) aborted++;
+            ended(found[0], found[1], '', gone ? 499 : Number(stream.sentHeaders?.[':status']) || 0,
+                gone ? ABORTED : 0);
+        } catch (error) {
+            failed(error);
+        }
     }
 
     // ---- floors: what is left after a full collection ----
@@ -424,7 +455,8 @@
             if (youngSpaces.test(space.space_name)) young += space.space_used_size;
         floors.push({
             at: now(), heap: heap.used_heap_size, young, total: heap.total_heap_size,
-            external: heap.external_memory, rss: rssOf(), counts: routes.map((route) => route.count),
+            external: heap.external_memory, rss: rssOf(),
+            counts: routes.map((route) => route.count),
         });
     }
 
@@ -450,13 +482,7 @@
         ['tracing:fastify.request.handler:start', onFastify],
         ['http2.server.stream.start', onStream],
         ['http2.server.stream.close', onStreamClose],
-    ].map(([name, fn]) => [channels.channel(name), (message) => {
-        try {
-            fn(message);
-        } catch (error) {
-            failure ||= String(error);
-        }
-    }]);
+    ].map(([name, fn]) => [channels.channel(name), fn]);
 
     let silent = 0; // seconds without a beat; a stalled process does not count them
     const clock = setInterval(() => {

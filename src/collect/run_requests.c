@@ -217,10 +217,12 @@ static void record_floor(
     row.heap_total = f->heap_total;
     row.external = f->external;
     row.rss = f->rss;
-    r->handlers->metrics(r->arg, &w->facts, &row);
+    if (!w->live) /* else the label is for its readings */
+        r->handlers->metrics(r->arg, &w->facts, &row);
     if (!r->options.journal)
         return;
-    journal_metrics(r->options.journal, &row);
+    if (!w->live)
+        journal_metrics(r->options.journal, &row);
     int rc = buf_addf(&detail, "{\"heap_used\":%.0f,\"young\":%.0f,\"floor\":%.0f,\"routes\":[",
         f->heap_used, f->young, floor->bytes);
     for (size_t i = 0, written = 0; i < floor->route_count && rc == 0; i++)

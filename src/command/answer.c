@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define COLUMNS_MAX 32
 
@@ -32,11 +34,22 @@ int answer_out(
     return rc;
 }
 
+int64_t answer_wall_ms(const char *iso)
+{
+    struct tm tm = {0};
+    const char *end = strptime(iso, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (!end)
+        return 0;
+    return (int64_t)timegm(&tm) * 1000 + (*end == '.' ? strtoll(end + 1, NULL, 10) : 0);
+}
+
 static void add_cell(
     struct show_table *table, const struct show_column *column, const struct reader_value *value)
 {
     if (value->type == READER_NULL)
         show_add_none(table);
+    else if (column->type == SHOW_TIME)
+        show_add_integer(table, answer_wall_ms(value->text));
     else if (column->type == SHOW_NAME || column->type == SHOW_WORD)
         show_add_text(table, value->text, value->length);
     else if (column->type == SHOW_NUMBER || column->type == SHOW_SHARE)
@@ -63,6 +76,14 @@ static int match_columns(const struct reader_rows *rows, const struct show_colum
 int answer_table(struct reader *reader, const char *query, const struct reader_filter *filter,
     const struct show_column *columns, size_t count, struct show_table **ret_table, struct err *e)
 {
+    return answer_table_more(
+        reader, query, filter, columns, count, count, NULL, NULL, ret_table, e);
+}
+
+int answer_table_more(struct reader *reader, const char *query, const struct reader_filter *filter,
+    const struct show_column *columns, size_t count, size_t answered, answer_more_fn more,
+    void *arg, struct show_table **ret_table, struct err *e)
+{
     struct reader_rows *rows = NULL;
     struct show_table *table = NULL;
     int indices[COLUMNS_MAX];
@@ -71,14 +92,16 @@ int answer_table(struct reader *reader, const char *query, const struct reader_f
     if (rc == 0)
         rc = reader_ask(reader, query, filter, &rows, e);
     if (rc == 0)
-        rc = match_columns(rows, columns, count, indices, e);
+        rc = match_columns(rows, columns, answered, indices, e);
     if (rc == 0 && !(table = show_table_new(columns, count)))
         rc = err_set(e, ERR_NOMEM, "no memory for a table");
     while (rc == 0 && (rc = reader_next(rows, &row, e)) == 0 && row) {
-        for (size_t i = 0; i < count; i++) {
+        for (size_t i = 0; i < answered; i++) {
             struct reader_value value = reader_value(rows, indices[i]);
             add_cell(table, &columns[i], &value);
         }
+        if (more)
+            more(arg, rows, table);
     }
     reader_rows_free(rows);
     if (rc == 0)

@@ -13,10 +13,21 @@ int answer_choose(const struct settings *settings, struct database **ret, struct
 int answer_out(const struct settings *settings, struct show_out *ret_out, FILE **ret_file,
     struct err *e) MUST_USE;
 
+/* A time of the database, "2026-01-31T23:59:59.123Z", in milliseconds since 1970; 0 if it is of
+ * another form. */
+int64_t answer_wall_ms(const char *iso);
+
 /* Runs a question and fills a table whose column keys name the answer's columns; a key that the
  * answer lacks is an error of ours. *ret_table is the caller's. */
 int answer_table(struct reader *reader, const char *query, const struct reader_filter *filter,
     const struct show_column *columns, size_t count, struct show_table **ret_table,
     struct err *e) MUST_USE;
+
+/* The same with columns behind those of the question: more is called for each row, adds the cells
+ * of columns answered and on, and may look at the row's values. */
+typedef void (*answer_more_fn)(void *arg, struct reader_rows *rows, struct show_table *table);
+int answer_table_more(struct reader *reader, const char *query, const struct reader_filter *filter,
+    const struct show_column *columns, size_t count, size_t answered, answer_more_fn more,
+    void *arg, struct show_table **ret_table, struct err *e) MUST_USE;
 
 #endif

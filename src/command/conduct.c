@@ -9,6 +9,7 @@
 #include "store/ship.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,7 @@
 
 #define JOURNAL_CLOSE_US (10 * 1000000LL)
 #define SIGNAL_EXIT_BASE 128
+#define DRAIN_SLICE_MS   20
 
 struct conductor {
     struct loop *loop;
@@ -166,6 +168,24 @@ static int open_record(struct conductor *c, const struct invocation *in, struct 
     return rc;
 }
 
+/* Waits until PostgreSQL has what is left, drain_us have passed, or the user wants to leave at
+ * once. The loop has ended, so signals are read here. */
+static void drain(struct conductor *c, int64_t drain_us)
+{
+    int64_t until_us = clock_monotonic_us() + drain_us;
+    shipper_drain(c->shipper);
+    while (!shipper_drained(c->shipper) && clock_monotonic_us() < until_us && c->signals < 2) {
+        struct pollfd fd = {.fd = c->signal_fd, .events = POLLIN};
+        struct signalfd_siginfo info;
+        if (poll(&fd, 1, DRAIN_SLICE_MS) <= 0 ||
+            read(c->signal_fd, &info, sizeof info) != (ssize_t)sizeof info)
+            continue;
+        c->last_signal = (int)info.ssi_signo;
+        if (++c->signals < 2)
+            log_info("waiting for PostgreSQL (--drain); once more to leave at once");
+    }
+}
+
 /* drain_us: how long PostgreSQL may take for what is left; what PostgreSQL does not have yet, db
  * ship sends. */
 static int close_record(struct conductor *c, int exit_code, int64_t drain_us, struct err *e)
@@ -181,7 +201,9 @@ static int close_record(struct conductor *c, int exit_code, int64_t drain_us, st
     journal_end_run(c->journal, &row);
     if (c->shipper && journal_flush(c->journal, JOURNAL_CLOSE_US, &flush) != 0)
         log_warn("%s", flush.text);
-    int shipped = shipper_stop(c->shipper, drain_us, &shipping);
+    if (c->shipper && drain_us > 0)
+        drain(c, drain_us);
+    int shipped = shipper_stop(c->shipper, 0, &shipping);
     c->shipper = NULL;
     int rc = journal_close(c->journal, JOURNAL_CLOSE_US, e);
     c->journal = NULL;
@@ -277,7 +299,11 @@ out:
         struct err closing = ERR_NONE;
         int closed = close_record(&c, rc < 0 ? err_exit_code(rc) : rc,
             settings_number(in->settings, SET_DRAIN), &closing);
-        if (closed && rc == 0) {
+        if (c.signals >= 2) { /* left during the drain */
+            if (closed)
+                log_warn("%s", closing.text);
+            rc = SIGNAL_EXIT_BASE + c.last_signal;
+        } else if (closed && rc == 0) {
             *e = closing;
             rc = closed;
         }

@@ -1,5 +1,6 @@
 /* metrics: the questions to the record, from whichever database is in use. */
 #include "command/answer.h"
+#include "command/metrics_requests.h"
 
 #include "base/clock.h"
 #include "show/json.h"
@@ -8,13 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define COLUMNS(array)  array, sizeof(array) / sizeof *(array)
+#define FEW_MINUTES     15
 #define PLOT_POINTS_MAX 1440 /* a day of minutes; more than a terminal has columns */
 
 static const struct show_column latest_columns[] = {
-    {"time", "created_at", SHOW_WORD, 0},
+    {"time", "created_at", SHOW_TIME, 0},
     {"target", "target_id", SHOW_COUNT, 0},
     {"label", "label", SHOW_WORD, 0},
     {"heap used MB", "heap_used", SHOW_NUMBER, 2},
@@ -27,7 +28,7 @@ static const struct show_column latest_columns[] = {
 };
 
 static const struct show_column trend_columns[] = {
-    {"minute", "minute", SHOW_WORD, 0},
+    {"minute", "minute", SHOW_TIME, 0},
     {"target", "target_id", SHOW_COUNT, 0},
     {"avg heap MB", "avg_heap_used", SHOW_NUMBER, 2},
     {"min heap MB", "min_heap_used", SHOW_NUMBER, 2},
@@ -56,7 +57,13 @@ static const struct show_column requests_columns[] = {
     {"max MB", "max_heap_delta", SHOW_NUMBER, 3},
     {"avg rss delta MB", "avg_rss_delta", SHOW_NUMBER, 3},
     {"avg ms", "avg_duration_ms", SHOW_NUMBER, 1},
+    /* from floors */
+    {"kept a request", "bytes_per_request", SHOW_SIZE, 0},
+    {"at least", "low", SHOW_SIZE, 0},
+    {"at most", "high", SHOW_SIZE, 0},
+    {"leaks", "leaks", SHOW_WORD, 0},
 };
+#define REQUESTS_KEPT_COLUMNS 4
 
 static const struct show_column classes_columns[] = {
     {"class", "class", SHOW_NAME, 0},
@@ -99,7 +106,8 @@ static const struct question {
     {"compare", "metrics_compare", COLUMNS(compare_columns), 0, NULL},
     {"requests", "metrics_requests", COLUMNS(requests_columns), 0,
         "The differences are mostly garbage that a GC takes back; they show where memory is used,\n"
-        "not what leaks. heaptap diagnose tells that from the heap's floor after GC.\n"},
+        "not what leaks. What a request keeps is told by the heap's floors after full "
+        "collections.\n"},
     {"classes", "metrics_classes", COLUMNS(classes_columns), 50, NULL},
     {"sites", "metrics_sites", COLUMNS(sites_columns), 50, NULL},
 };
@@ -112,53 +120,112 @@ static const struct question *find_question(const char *word)
     return NULL;
 }
 
-/* "2026-01-31T23:59:00.000Z" to milliseconds since 1970; 0 if it is of another form. */
-static int64_t wall_of(const char *iso)
+struct curve {
+    struct show_point points[PLOT_POINTS_MAX];
+    int64_t targets[PLOT_POINTS_MAX]; /* whose point it is; INT64_MIN: drawn */
+    size_t count;
+};
+
+/* Reads times, targets and heaps from an answer's columns 0, 1 and `heap`. */
+static int read_curve(struct reader *reader, const char *query, int heap,
+    const struct reader_filter *filter, struct curve *c, struct err *e)
 {
-    struct tm tm = {0};
-    const char *end = strptime(iso, "%Y-%m-%dT%H:%M:%S", &tm);
-    return end ? (int64_t)timegm(&tm) * 1000 : 0;
+    struct reader_rows *rows = NULL;
+    bool row = false;
+    int rc = reader_ask(reader, query, filter, &rows, e);
+    c->count = 0;
+    while (rc == 0 && c->count < PLOT_POINTS_MAX && (rc = reader_next(rows, &row, e)) == 0 && row) {
+        struct reader_value time = reader_value(rows, 0);
+        struct show_point *point = &c->points[c->count];
+        point->wall_ms = time.type == READER_TEXT ? answer_wall_ms(time.text) : 0;
+        c->targets[c->count] = reader_value(rows, 1).integer;
+        struct reader_value value = reader_value(rows, heap);
+        point->value = value.type == READER_NULL ? NAN : value.real * 1048576;
+        c->count++;
+    }
+    reader_rows_free(rows);
+    return rc;
 }
 
-/* Draws the heap of each target over the minutes of an answer to trend. */
+static void reverse_curve(struct curve *c)
+{
+    for (size_t i = 0, k = c->count; i + 1 < k; i++) {
+        k--;
+        struct show_point point = c->points[i];
+        int64_t target = c->targets[i];
+        c->points[i] = c->points[k];
+        c->targets[i] = c->targets[k];
+        c->points[k] = point;
+        c->targets[k] = target;
+    }
+}
+
+/* Draws the points of the first target that has not been drawn; *ret_more: there was one. */
+static int draw_next(struct curve *c, struct show_point *own, const struct show_out *out,
+    bool *ret_more, struct err *e)
+{
+    size_t count = 0;
+    char title[64];
+    int64_t target = INT64_MIN;
+    for (size_t i = 0; i < c->count; i++) {
+        if (c->targets[i] == INT64_MIN || (target != INT64_MIN && c->targets[i] != target))
+            continue;
+        target = c->targets[i];
+        own[count++] = c->points[i];
+        c->targets[i] = INT64_MIN;
+    }
+    *ret_more = count > 0;
+    if (count == 0)
+        return 0;
+    snprintf(title, sizeof title, "heap used, target %lld", (long long)target);
+    return show_plot(out, title, own, count, SHOW_SCALE_BYTES, 0, e);
+}
+
+/* The heap of each target: minute by minute, or reading by reading where there are few minutes. */
 static int plot_trend(struct reader *reader, const struct reader_filter *filter,
     const struct show_out *out, struct err *e)
 {
-    struct reader_rows *rows = NULL;
-    struct show_point *points = calloc(PLOT_POINTS_MAX, sizeof *points);
-    int64_t *targets = calloc(PLOT_POINTS_MAX, sizeof *targets);
-    size_t count = 0;
-    bool row = false;
-    int rc = points && targets ? 0 : err_set(e, ERR_NOMEM, "no memory for a plot");
+    struct curve *c = calloc(1, sizeof *c);
+    struct show_point *own = calloc(PLOT_POINTS_MAX, sizeof *own);
+    bool more = true;
+    int rc = c && own ? read_curve(reader, "metrics_trend", 2, filter, c, e)
+                      : err_set(e, ERR_NOMEM, "no memory for a plot");
+    if (rc == 0 && c->count < FEW_MINUTES) {
+        struct reader_filter readings = *filter;
+        readings.limit = PLOT_POINTS_MAX;
+        if (!readings.label)
+            readings.label = "interval";
+        rc = read_curve(reader, "metrics_latest", 3, &readings, c, e);
+        reverse_curve(c); /* the newest came first */
+    }
+    while (rc == 0 && more)
+        rc = draw_next(c, own, out, &more, e);
+    free(c);
+    free(own);
+    return rc;
+}
+
+static void add_kept(void *arg, struct reader_rows *rows, struct show_table *table)
+{
+    struct reader_value method = reader_value(rows, 0), route = reader_value(rows, 1);
+    kept_routes_cells(arg, method.type == READER_TEXT ? method.text : "",
+        route.type == READER_TEXT ? route.text : "", table);
+}
+
+/* What requests measured, and beside it what they keep. */
+static int ask_requests(const struct question *question, struct reader *reader,
+    const struct reader_filter *filter, const struct show_out *out, struct show_table **ret,
+    struct err *e)
+{
+    struct kept_routes *kept = NULL;
+    int rc = kept_routes_read(reader, filter, &kept, e);
     if (rc == 0)
-        rc = reader_ask(reader, "metrics_trend", filter, &rows, e);
-    while (rc == 0 && count < PLOT_POINTS_MAX && (rc = reader_next(rows, &row, e)) == 0 && row) {
-        struct reader_value minute = reader_value(rows, 0);
-        points[count].wall_ms = minute.type == READER_TEXT ? wall_of(minute.text) : 0;
-        targets[count] = reader_value(rows, 1).integer;
-        struct reader_value heap = reader_value(rows, 2);
-        points[count++].value = heap.type == READER_NULL ? NAN : heap.real * 1048576;
-    }
-    reader_rows_free(rows);
-    for (size_t done = 0; rc == 0 && done < count;) {
-        /* The target of the first point that was not drawn; its points move to the front. */
-        struct show_point own[PLOT_POINTS_MAX];
-        size_t own_count = 0;
-        char title[64];
-        int64_t target = INT64_MIN;
-        for (size_t i = 0; i < count; i++) {
-            if (targets[i] == INT64_MIN || (target != INT64_MIN && targets[i] != target))
-                continue;
-            target = targets[i];
-            own[own_count++] = points[i];
-            targets[i] = INT64_MIN;
-            done++;
-        }
-        snprintf(title, sizeof title, "heap used, target %lld", (long long)target);
-        rc = show_plot(out, title, own, own_count, SHOW_SCALE_BYTES, 0, e);
-    }
-    free(points);
-    free(targets);
+        rc = answer_table_more(reader, question->query, filter, question->columns,
+            question->column_count, question->column_count - REQUESTS_KEPT_COLUMNS, add_kept, kept,
+            ret, e);
+    if (rc == 0 && out->format == SHOW_TEXT)
+        fprintf(out->file, "%s", kept_routes_note(kept));
+    kept_routes_free(kept);
     return rc;
 }
 
@@ -178,7 +245,9 @@ static int ask(const struct invocation *in, const struct question *question, str
         rc = reader_find_run(reader, run, run_id, e);
         filter.run_id = run_id;
     }
-    if (rc == 0)
+    if (rc == 0 && question->columns == requests_columns)
+        rc = ask_requests(question, reader, &filter, out, &table, e);
+    else if (rc == 0)
         rc = answer_table(
             reader, question->query, &filter, question->columns, question->column_count, &table, e);
     if (rc == 0 && strcmp(question->word, "trend") == 0 && out->format == SHOW_TEXT && out->tty)
@@ -248,7 +317,7 @@ const struct command command_metrics = {
         "latest    the newest readings\n"
         "trend     minute by minute, with a plot on a terminal\n"
         "compare   the labels beside one another: before and after, floors after GC\n"
-        "requests  what each route's requests measured; --label is a route\n"
+        "requests  what each route's requests measured, and what they keep; --label is a route\n"
         "classes   which classes grew between analysed snapshots; --label is a class\n"
         "sites     which allocating lines hold more and more, by bytes an hour with their 95 %\n"
         "          interval; --label is a source\n"

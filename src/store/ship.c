@@ -455,9 +455,8 @@ static void wait_finished(struct shipper *s, int64_t us)
  * look-up of libpq, which nothing can end: then it is left behind with all that it uses. */
 static bool end_thread(struct shipper *s, int64_t drain_us)
 {
-    atomic_store(&s->draining, true);
+    shipper_drain(s);
     pthread_mutex_lock(&s->lock);
-    pthread_cond_broadcast(&s->wake);
     wait_finished(s, drain_us);
     atomic_store(&s->stop, true);
     pthread_cond_broadcast(&s->wake);
@@ -477,6 +476,22 @@ static int fail_hanging(const struct database *database, struct err *e)
         "PostgreSQL (%s) does not answer: what it does not have yet stays in %s, and \"heaptap db "
         "ship\" sends it",
         database_destination(database), database_path(database));
+}
+
+void shipper_drain(struct shipper *s)
+{
+    atomic_store(&s->draining, true);
+    pthread_mutex_lock(&s->lock);
+    pthread_cond_broadcast(&s->wake);
+    pthread_mutex_unlock(&s->lock);
+}
+
+bool shipper_drained(struct shipper *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool finished = s->finished;
+    pthread_mutex_unlock(&s->lock);
+    return finished;
 }
 
 int shipper_stop(struct shipper *s, int64_t drain_us, struct err *e)

