@@ -27,6 +27,7 @@
 struct job {
     struct job *next;
     char *path;
+    const char *command;
     int64_t memory, address_space; /* bytes that its child may take */
     analysis_fn fn;
     void *arg;
@@ -53,7 +54,7 @@ static void free_job(struct job *j)
 static void become_analyst(const struct job *j, int output)
 {
     char *const words[] = {
-        (char *)"heaptap", (char *)"summary", (char *)"--json", (char *)"--quiet", j->path, NULL};
+        (char *)"heaptap", (char *)j->command, (char *)"--json", (char *)"--quiet", j->path, NULL};
     struct rlimit limit = {(rlim_t)j->address_space, (rlim_t)j->address_space};
     sigset_t none;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -203,6 +204,7 @@ int analysis_add(
         free(j);
         return err_set(e, ERR_NOMEM, "out of memory");
     }
+    j->command = file->command;
     j->memory = memory;
     /* The file is mapped, or unpacked next to it; sanitizers reserve terabytes and set no limit. */
     j->address_space = 2 * memory + 20 * file->file_bytes + ADDRESS_SLACK;

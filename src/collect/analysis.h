@@ -11,11 +11,12 @@ struct analysis;
 
 struct analysis_file {
     const char *path;
+    const char *command; /* static: "summary", or "allocations" for a timeline */
     int64_t file_bytes; /* on disk */
     int64_t nodes, edges;
 };
 
-/* Called once a file: with its summary (the answer of `summary --json`, borrowed), or why not. */
+/* Called once a file: with the answer of `COMMAND --json` (borrowed), or why not. */
 typedef void (*analysis_fn)(void *arg, const cJSON *summary, const struct err *why);
 
 int analysis_new(struct loop *l, struct analysis **ret, struct err *e) MUST_USE;

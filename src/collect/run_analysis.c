@@ -46,6 +46,7 @@ void run_analysis_add(struct watched *w, int64_t snapshot_id, const struct captu
     struct run *r = w->run;
     struct err e = ERR_NONE;
     struct analysis_file file = {.path = captured->path,
+        .command = "summary",
         .file_bytes = captured->bytes,
         .nodes = captured->nodes,
         .edges = captured->edges};

@@ -129,6 +129,8 @@ static void captured(void *arg, const struct capture_outcome *o)
         run_keep_add(w, o);
         if (o->kind == CAPTURE_SNAPSHOT)
             run_analysis_add(w, r->capture_id, o->file);
+        else
+            run_timeline_add(w, r->capture_id, o->file);
         if (r->options.ret_path)
             *r->options.ret_path = strdup(o->file->path);
     } else if (o->state == CAPTURE_REFUSED) {

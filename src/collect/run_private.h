@@ -29,6 +29,7 @@ struct watched {             /* one target */
     struct classes *classes; /* NULL until a snapshot was analysed */
     struct timer *metrics_timer, *snapshot_timer, *timeline_timer;
     bool timeline_due;
+    int64_t timeline_number; /* of those in the record */
     struct live_profile *live; /* NULL: off, or not attached */
     int64_t live_number;       /* of its next reading, while there is none */
     int64_t next_reading_us, last_capture_us;
@@ -125,6 +126,10 @@ void run_keep_teach(struct watched *w);
 
 /* ---- run_analysis.c ---- */
 void run_analysis_add(
+    struct watched *w, int64_t snapshot_id, const struct capture_result *captured);
+
+/* ---- run_timeline.c ---- */
+void run_timeline_add(
     struct watched *w, int64_t snapshot_id, const struct capture_result *captured);
 
 /* ---- run_survivors.c ---- */

@@ -57,6 +57,7 @@ static int run(const struct invocation *in, struct err *e)
         .snapshots = true,
         .manual = true,
         .timeline = true,
+        .analyze = true, /* for the record */
         .stacks = settings_flag(s, SET_STACKS),
         .recording_us = settings_given(s, SET_DURATION) ? settings_number(s, SET_DURATION)
                                                         : TIMELINE_DEFAULT_US,

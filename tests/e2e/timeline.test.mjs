@@ -46,6 +46,12 @@ for (const node of versions) {
         assert.equal(row.kind, 'heaptimeline');
         assert.equal(row.state, 'complete');
         assert.ok(row.pause_ms > 0 && row.node_count > 1000);
+        const [stored] = sql(ws.db, `SELECT count(*) AS n, sum(live_bytes) AS bytes FROM allocation_intervals WHERE snapshot_id = 1`);
+        assert.equal(stored.n, answer.intervals.length);
+        assert.equal(stored.bytes, answer.intervals.reduce((sum, interval) => sum + interval.live_bytes, 0));
+        const [site] = sql(ws.db, `SELECT function, live_bytes, count FROM allocation_sites
+            WHERE source = 'timeline' ORDER BY live_bytes DESC, seq LIMIT 1`);
+        assert.deepEqual(site, { function: answer.sites[0].function, live_bytes: answer.sites[0].live_bytes, count: answer.sites[0].count });
         if (node === '24') {
             const text = await heaptap(t, ws, ['allocations', `${ws.dir}/${name}`]);
             assert.match(text.stdout, /stacks are known of [\d,]+ of the [\d,]+ live objects/);

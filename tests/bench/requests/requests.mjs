@@ -6,6 +6,9 @@
 //
 //   tests/bench/requests/requests.mjs [--node 20,24,26] [--server http,express] [--rounds 9] [--seconds 2]
 //
+// --what live measures the live profile in the same way: nothing attached, attached without it, and
+// with it (give it --seconds 10: its first reading comes after 7.5 s, and belongs to its price).
+//
 // Needs wrk and a release build (HEAPTAP_BIN, else build/release/heaptap). Prints JSON Lines.
 import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -18,7 +21,7 @@ const house = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../
 const heaptap = process.env.HEAPTAP_BIN ?? path.join(house, 'build/release/heaptap');
 const { values } = parseArgs({ options: {
     node: { type: 'string', default: '20,24,26' }, server: { type: 'string', default: 'http,express' },
-    rounds: { type: 'string', default: '9' }, seconds: { type: 'string', default: '2' },
+    what: { type: 'string', default: 'requests' }, rounds: { type: 'string', default: '9' }, seconds: { type: 'string', default: '2' },
 } });
 const run = (file, args) => execFileSync(file, args, { encoding: 'utf8' }).trim();
 const packages = run(path.join(house, 'scripts/install-test-packages'), []);
@@ -26,11 +29,16 @@ const ticksPerSecond = Number(run('getconf', ['CLK_TCK']));
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'heaptap-bench-'));
 process.on('exit', () => fs.rmSync(root, { recursive: true, force: true }));
 
-const modes = {
+const quiet = ['--requests', '--live-profile', 'off'];
+const modes = values.what === 'live' ? {
     without: null,
-    counting: ['--requests-sample', '0'],
-    rows: ['--requests-overhead', '100%'],
-    default: [],
+    attached: ['--live-profile', 'off'],
+    live: [],
+} : {
+    without: null,
+    counting: [...quiet, '--requests-sample', '0'],
+    rows: [...quiet, '--requests-overhead', '100%'],
+    default: quiet,
 };
 
 function started(file, args, pattern) {
@@ -67,7 +75,7 @@ async function load(url, seconds) {
 async function measure(target, pid, mode) {
     let follower;
     if (modes[mode]) {
-        follower = started(heaptap, ['run', target.port, '--requests', '--no-snapshots', '--live-profile', 'off',
+        follower = started(heaptap, ['run', target.port, '--no-snapshots',
             '--metrics-interval', '60s', '--db', `sqlite:${root}/${mode}.db`, '--json', ...modes[mode]],
         [/("event":"attached")/]);
         await follower.ready;
