@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "command/recap.h"
+#include "command/liveplot.h"
 #include "command/sink.h"
 #include "show/json.h"
 #include "show/progress.h"
@@ -23,6 +24,7 @@ struct narrator {
     struct show_out out;
     bool json, quiet;
     struct show_progress *progress;
+    struct liveplot plot;   /* of a recording */
     char phase[64];         /* that the progress line shows */
     int64_t request_second; /* of the lines of requests so far */
     int64_t request_lines;
@@ -45,6 +47,8 @@ int narrator_new(const struct settings *s, struct narrator **ret, struct err *e)
     n->quiet = settings_flag(s, SET_QUIET);
     if (!n->quiet)
         n->progress = show_progress_new(&errors);
+    n->plot.out = errors;
+    n->plot.out.tty = errors.tty && !n->quiet;
     *ret = n;
     return 0;
 }
@@ -67,6 +71,7 @@ void narrator_on_end(struct narrator *n,
 void narrator_clear(struct narrator *n)
 {
     show_progress_clear(n->progress);
+    liveplot_clear(&n->plot);
 }
 
 /* ---- JSON Lines ---- */
@@ -285,6 +290,17 @@ static void on_progress(void *arg, const struct run_target *t, const char *phase
     show_progress_at(n->progress, counts ? done : bytes, total, now);
 }
 
+/* Above the progress line, which comes back with its next step. */
+static void on_recorded(void *arg, const struct run_target *t, const struct recording *recording)
+{
+    struct narrator *n = arg;
+    (void)t;
+    if (!n->plot.out.tty)
+        return;
+    show_progress_clear(n->progress);
+    liveplot_draw(&n->plot, recording);
+}
+
 static void on_snapshot(void *arg, const struct run_target *t, const char *trigger,
     const char *path, const struct capture_outcome *o, bool again)
 {
@@ -333,6 +349,7 @@ const struct run_handlers narrator_handlers = {
     .metrics = on_metrics,
     .request = on_request,
     .progress = on_progress,
+    .recorded = on_recorded,
     .snapshot = on_snapshot,
     .ended = on_ended,
 };
