@@ -278,6 +278,8 @@ static void gather_facts(struct appraisal *a, const struct sample *s)
         .history = m->history,
         .count = m->count};
     f->count.age_us = clock_monotonic_us() - m->counted_at_us;
+    if (!id->host_pid || host_load(&f->load) != 0)
+        f->load = 0;
     if (id->host_pid && host_memory_available(&f->host_available) != 0)
         f->host_available = -1;
     if (id->host_pid && host_cgroup("", id->host_pid, &group) == 0 && group.limit >= 0)

@@ -17,6 +17,7 @@ struct capture_memory {
     /* Resident bytes beside V8's heap and buffers: before the first capture and right after the
      * last. What they differ by is memory that captures left to the allocator. 0: unknown. */
     int64_t native_first, native_after;
+    int unanswered;    /* snapshots that the target is still busy with, though nobody wants them */
     int64_t epoch;     /* of the last capture: object ids compare only within one; 0: none yet */
     int64_t canary_id; /* heap object id of the sampler's object then; 0: unknown */
 };

@@ -51,6 +51,7 @@ struct capture {
     bool recorded;        /* its end was asked for */
     char *tail;           /* of a chunk that the writer had no room for, still escaped; owned */
     size_t tail_length, tail_used;
+    bool streams;        /* the target builds or sends it: nothing stops that */
     bool answered;       /* the target has sent everything */
     bool paused;         /* the connection is */
     int pending;         /* calls to the target that have not been answered */
@@ -72,6 +73,7 @@ const char *capture_state_name(enum capture_state state)
 static void free_capture(void *object)
 {
     struct capture *c = object;
+    lease_release(c->lease);
     free(c->path);
     free(c->folder);
     free(c->result_path);
@@ -90,8 +92,10 @@ static void maybe_free(struct capture *c)
 static void stop(struct capture *c)
 {
     c->ended = true;
-    lease_release(c->lease);
-    c->lease = -1;
+    if (!c->streams) { /* else the target goes on with it, and so does the lease */
+        lease_release(c->lease);
+        c->lease = -1;
+    }
     appraise_cancel(c->appraisal, !c->gone);
     c->appraisal = NULL;
     capture_file_cancel(c->file);
@@ -219,10 +223,16 @@ static void settle(struct capture *c)
 
 /* ---- the stream ---- */
 
+/* 0 once the target is gone, or when it is another host's. */
+static pid_t host_pid(const struct capture *c)
+{
+    return c->gone ? 0 : target_identity(c->options.target)->host_pid;
+}
+
 static void look_at_rss(struct capture *c)
 {
     int64_t rss;
-    pid_t pid = target_identity(c->options.target)->host_pid;
+    pid_t pid = host_pid(c);
     if (pid && host_rss(pid, &rss) == 0 && rss > c->outcome.rss_peak)
         c->outcome.rss_peak = rss;
 }
@@ -231,7 +241,7 @@ static void look_at_rss(struct capture *c)
 static void look_at_rss_mark(struct capture *c)
 {
     int64_t mark;
-    pid_t pid = target_identity(c->options.target)->host_pid;
+    pid_t pid = host_pid(c);
     look_at_rss(c);
     if (pid && host_rss_peak(pid, &mark) == 0 && mark > c->rss_mark_before &&
         mark > c->outcome.rss_peak)
@@ -391,6 +401,16 @@ static void tell_recording(struct capture *c, int64_t passed_us)
 
 static void snapshot_taken(void *arg, const cJSON *result, const struct err *why);
 
+/* The target was asked for a whole snapshot (or rc says why not): snapshot_taken follows. */
+static void await_stream(struct capture *c, int rc, const struct err *why)
+{
+    if (!asked(c, rc, why))
+        return;
+    c->streams = true;
+    c->options.memory->unanswered++;
+    timer_start(c->timer, RSS_LOOK_US);
+}
+
 /* The end of tracking sends a whole snapshot, as takeHeapSnapshot does. */
 static void stop_recording(struct capture *c)
 {
@@ -403,8 +423,7 @@ static void stop_recording(struct capture *c)
     if (rc == 0)
         rc = cdp_call(session(c), PROTO_HEAP_PROFILER_STOP_TRACKING_HEAP_OBJECTS, params, 0,
             snapshot_taken, c, &e);
-    if (asked(c, rc, &e))
-        timer_start(c->timer, RSS_LOOK_US);
+    await_stream(c, rc, &e);
 }
 
 static void look_at_recording(struct capture *c)
@@ -477,6 +496,8 @@ static void snapshot_taken(void *arg, const cJSON *result, const struct err *why
     struct capture *c = arg;
     struct err e = ERR_NONE;
     (void)result;
+    c->streams = false;
+    c->options.memory->unanswered--;
     if (!answers(c))
         return;
     if (why) {
@@ -533,8 +554,7 @@ static void stream(struct capture *c)
     if (rc == 0)
         rc = cdp_call(
             session(c), PROTO_HEAP_PROFILER_TAKE_HEAP_SNAPSHOT, params, 0, snapshot_taken, c, &e);
-    if (asked(c, rc, &e))
-        timer_start(c->timer, RSS_LOOK_US);
+    await_stream(c, rc, &e);
 }
 
 /* ---- before it ---- */
@@ -654,6 +674,12 @@ static void appraise(struct capture *c)
         fail(c, CAPTURE_FAILED, &e);
 }
 
+static bool is_tired(const struct capture *c)
+{
+    int64_t patience_us = c->options.patience_us;
+    return patience_us && clock_monotonic_us() - c->started_us > patience_us;
+}
+
 static void on_timer(void *arg)
 {
     struct capture *c = arg;
@@ -667,10 +693,14 @@ static void on_timer(void *arg)
         look_at_recording(c);
     if (c->phase != LEASING)
         return;
-    if (lease_take(&c->lease, &e) != 0) {
+    /* What a snapshot before still sends would be taken for this one's. */
+    bool free_of_others = c->options.memory->unanswered == 0;
+    if (free_of_others && lease_take(&c->lease, &e) != 0) {
         fail(c, CAPTURE_FAILED, &e);
     } else if (c->lease >= 0) {
         appraise(c);
+    } else if (is_tired(c)) {
+        capture_hurry(c);
     } else {
         c->handlers->progress(c->arg, CAPTURE_WAITING, 0, 0, 0);
         timer_start(c->timer, LEASE_LOOK_US);
@@ -716,7 +746,8 @@ void capture_target_gone(struct capture *c, const struct err *why)
 {
     c->gone = true;
     c->paused = false;
-    if (c->phase == STORING) /* all of it had come: the file will be whole */
+    bool all_has_come = c->phase == STREAMING && c->answered;
+    if (c->phase == STORING || all_has_come) /* the file will be whole */
         return;
     if (c->phase == SETTLING) {
         finish(c);

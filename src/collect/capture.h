@@ -67,6 +67,7 @@ struct capture_options {
     enum capture_kind kind;        /* a snapshot or a timeline */
     int64_t recording_us;          /* of a timeline: how long it records */
     bool stacks;                   /* of a timeline: who allocated what, at a high price */
+    int64_t patience_us;           /* for its turn on this host; 0: without end */
     struct guard_limits limits;
 };
 

@@ -24,17 +24,21 @@
 #define NS_A_DOUBLING  650 /* more for each doubling beyond: */
 #define NODES_AT_BASE  1500000
 #define FAST_SHARE     0.65
-#define NS_A_HEAP_BYTE 10 /* of long strings: to escape and send them */
+#define NS_A_TEXT_BYTE 30 /* of long strings (what small objects do not explain): to send them */
 /* A snapshot takes that many times one walk of the heap, with which a count begins. */
 #define WALKS_SLOW 10
 #define WALKS_FAST 7
 #define WALK_TRUST 4
 /* A count is two walks of the heap, with the event loop in between; one takes 170 to 350 ns a node
  * on a quiet host. */
-#define COUNT_NS_A_NODE     400
+#define COUNT_NS_A_NODE     450
 #define COUNT_MEMORY_A_NODE 110
 /* A full garbage collection: about 1 ms a MB, twice that on a busy host. */
 #define COLLECT_NS_A_BYTE 2
+
+/* On a host with more work than processors everything takes that much longer: five runnable
+ * processes a processor made it four to six times as long. */
+#define LOAD_MAX 8
 
 #define HISTORY_MARGIN 1.2
 #define STRETCHED      2.0 /* a history of less than half the heap says little of the rest */
@@ -88,13 +92,23 @@ static bool fills_heap(const struct guard_facts *f, double share)
     return f->heap_limit > 0 && (double)used_of(f) >= share * (double)f->heap_limit;
 }
 
+static int64_t under_load(const struct guard_facts *f, int64_t us)
+{
+    if (f->load <= 1)
+        return us;
+    return scaled(us, f->load < LOAD_MAX ? f->load : LOAD_MAX);
+}
+
 static int64_t pause_of_nodes(const struct guard_facts *f, int64_t nodes)
 {
     double doublings = nodes > NODES_AT_BASE ? log2((double)nodes / NODES_AT_BASE) : 0;
     double ns = (double)nodes * (NS_A_NODE + NS_A_DOUBLING * doublings);
     if (f->fast_engine)
         ns *= FAST_SHARE;
-    return (int64_t)((ns + (double)used_of(f) * NS_A_HEAP_BYTE) / 1000);
+    int64_t text = used_of(f) - nodes * BYTES_A_NODE;
+    if (text > 0)
+        ns += (double)text * NS_A_TEXT_BYTE;
+    return (int64_t)(ns / 1000);
 }
 
 static int64_t memory_of_nodes(const struct guard_facts *f, int64_t nodes)
@@ -150,6 +164,7 @@ static void forecast_by_rule(const struct guard_facts *f, struct guard_forecast 
     out->by = "rule";
     out->nodes = used_of(f) / BYTES_A_NODE;
     out->pause_us = pause_of_nodes(f, out->nodes);
+    out->pause_us = under_load(f, out->pause_us); /* which counts and captures feel themselves */
     out->memory = memory_of_nodes(f, out->nodes);
     out->disk_bytes = file_of_nodes(f, out->nodes);
 }
@@ -303,7 +318,7 @@ int64_t guard_compressed(const struct guard_verdict *v)
 
 int64_t guard_count_stall_us(const struct guard_facts *f)
 {
-    return used_of(f) / BYTES_A_NODE * COUNT_NS_A_NODE / 1000;
+    return under_load(f, used_of(f) / BYTES_A_NODE * COUNT_NS_A_NODE / 1000);
 }
 
 static bool may_count(
@@ -330,7 +345,7 @@ enum guard_step guard_next(const struct guard_facts *f, const struct guard_limit
     if (none && !p->ids_matter && (used_of(f) > COUNT_FROM || blocked) && may_count(f, l, p))
         return GUARD_COUNT;
     if (!p->counted && !p->collected && blocked && !(v->causes & GUARD_HEAP) &&
-        used_of(f) * COLLECT_NS_A_BYTE / 1000 <= l->max_pause_us)
+        under_load(f, used_of(f) * COLLECT_NS_A_BYTE / 1000) <= l->max_pause_us)
         return GUARD_COLLECT;
     /* What was refused once is compared by class afterwards, so the ids are no great loss. */
     bool worth_the_ids = !p->ids_matter || stretched || p->refusals > 0;

@@ -382,6 +382,18 @@ int host_memory_available(int64_t *ret_bytes)
     return find_kilobytes(text, "MemAvailable:", ret_bytes);
 }
 
+int host_load(double *ret_share)
+{
+    char text[128];
+    long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    double load;
+    if (processors < 1 || read_small("/proc/loadavg", text, sizeof text) < 0 ||
+        sscanf(text, "%lf", &load) != 1)
+        return ERR_IO;
+    *ret_share = load / (double)processors;
+    return 0;
+}
+
 /* A file that holds one number; "max" and version 1's enormous default are no limit (-1). */
 static int read_limit(const char *folder, const char *name, int64_t *ret_value)
 {

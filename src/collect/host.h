@@ -58,6 +58,9 @@ bool host_descends(pid_t pid, pid_t ancestor);
 /* Memory that this host can still give without swapping. */
 int host_memory_available(int64_t *ret_bytes) MUST_USE;
 
+/* Runnable processes a processor over the last minute: above 1 everybody gets less than all. */
+int host_load(double *ret_share) MUST_USE;
+
 struct host_limit {
     int64_t limit;   /* bytes; -1: no limit */
     int64_t current; /* bytes in use, page cache that can be dropped not counted */

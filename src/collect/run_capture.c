@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* How long the end of a run waits for captures of others on this host. */
+#define END_PATIENCE_US (30 * 1000000LL)
+
 static void fill_snapshot_row(struct store_snapshot *row, const struct capture_outcome *o)
 {
     const struct guard_verdict *v = &o->verdict;
@@ -255,6 +258,7 @@ static void start_capture(struct run *r, struct watched *w, enum capture_kind ki
         .kind = kind,
         .recording_us = r->options.recording_us,
         .stacks = r->options.stacks,
+        .patience_us = r->stage == ENDING ? END_PATIENCE_US : 0,
         .limits = r->options.limits};
     if (rc == 0)
         rc = capture_start(r->loop, &options, &capture_handlers, r, &r->capture, &e);

@@ -40,10 +40,13 @@
 
     let beats = 0;
     let beatsSeen = -1;
+    let silent = 0;
+    // Twice in a row: a snapshot may have stalled the process for longer than the whole time.
     const watchdog = setInterval(() => {
-        if (beats === beatsSeen) sampler.stop();
+        silent = beats === beatsSeen ? silent + 1 : 0;
+        if (silent === 2) sampler.stop();
         beatsSeen = beats;
-    }, expiryMs);
+    }, expiryMs / 2);
     watchdog.unref?.();
 
     const ms = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - resolutionMs) || 0;

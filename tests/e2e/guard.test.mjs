@@ -84,8 +84,8 @@ test('a run that is refused goes on, says so once, records every refusal and tri
 test('a heap above 64 MB is counted first, and the count is right', async (t) => {
     const ws = workspace(t);
     const target = await startTarget(t, { script: ballast, args: ['80', 'strings'], flags: ['--expose-gc'] });
-    await runUntil(t, ws, ['run', target.port, ...ws.own, '--max-pause', '5m', '--max-snapshots', '2', '--live-profile', 'off',
-        '--snapshot-interval', '500ms', '--max-pause-share', '100%'], 2);
+    await runUntil(t, ws, ['run', target.port, ...ws.own, '--max-pause', '5m', '--max-snapshots', '2',
+        '--live-profile', 'off', '--snapshot-interval', '500ms', '--max-pause-share', '100%'], 2);
     const [first, second] = snapshots(ws);
     assert.equal(first.forecast_by, 'count');
     assert.ok(Math.abs(first.forecast_nodes / first.node_count - 1) < 0.02,
@@ -108,22 +108,28 @@ test('a heap that is mostly garbage is collected before it is refused', async (t
     const ws = workspace(t);
     const target = await startTarget(t, { script: ballast, args: ['5'], flags: ['--expose-gc'] });
     assertExit(await heaptap(t, ws, ['snapshot', target.port, ...ws.own]), 0);
-    await target.get('/garbage?mb=50');
-    // By what is used it would take 4 s, by what is alive half a second.
-    const run = await heaptap(t, ws, ['snapshot', target.port, ...ws.own, '--max-pause', '2s']);
-    const rows = sql(ws.db, `SELECT label, heap_used FROM memory_metrics WHERE run_id =
-        (SELECT run_id FROM runs ORDER BY started_at DESC LIMIT 1) ORDER BY seq`);
-    assert.deepEqual(rows.slice(0, 2).map((row) => row.label), ['before-snapshot', 'after-gc'], run.stderr);
-    assert.ok(rows[1].heap_used < rows[0].heap_used / 2);
+    // By what is used it would take seconds, by what is alive half of one. V8 may collect by itself
+    // before we look; then once more.
+    for (let i = 0; ; i++) {
+        await target.get('/garbage?mb=50');
+        const run = await heaptap(t, ws, ['snapshot', target.port, ...ws.own, '--max-pause', '2s']);
+        const [before, after] = sql(ws.db, `SELECT label, heap_used FROM memory_metrics WHERE run_id =
+            (SELECT run_id FROM runs ORDER BY started_at DESC LIMIT 1) ORDER BY seq`);
+        if (before.heap_used < 35 && i < 10)
+            continue;
+        assert.deepEqual([before.label, after?.label], ['before-snapshot', 'after-gc'], run.stderr);
+        assert.ok(after.heap_used < before.heap_used / 2);
+        break;
+    }
 });
 
 test('an epoch that ends is said in the record', async (t) => {
     const ws = workspace(t);
     const target = await startTarget(t);
-    const done = runUntil(t, ws, ['run', target.port, ...ws.own, '--snapshot-interval', '3s',
+    const done = runUntil(t, ws, ['run', target.port, ...ws.own, '--snapshot-interval', '7s',
         '--max-snapshots', '2', '--max-pause-share', '100%'], 2);
     await until(() => files(ws).length === 1, 'the first snapshot');
-    await sleep(500);
+    await sleep(1500); // its canary is known by now
     await visit(target);
     await done;
     const [first, second] = snapshots(ws);

@@ -265,6 +265,21 @@ static void an_earlier_run_is_believed_while_the_heaps_are_alike(void **state)
     assert_int_equal(next(&f, &usual, &first_time), GUARD_COUNT);
 }
 
+static void a_busy_host_is_slower(void **state)
+{
+    struct guard_facts f = healthy();
+    (void)state;
+    int64_t alone = decide(&f, &usual).forecast.pause_us;
+    f.load = 0.5;
+    assert_int_equal(decide(&f, &usual).forecast.pause_us, alone);
+    f.load = 3;
+    assert_int_equal(decide(&f, &usual).forecast.pause_us, 3 * alone);
+    f.load = 100;
+    assert_int_equal(decide(&f, &usual).forecast.pause_us, 8 * alone);
+    f.load = 4;
+    assert_int_equal(next(&f, &usual, &first_time), GUARD_COUNT); /* which tells better */
+}
+
 static void an_old_count_is_not_believed(void **state)
 {
     struct guard_facts f = healthy();
@@ -309,6 +324,7 @@ int main(void)
         cmocka_unit_test(a_count_that_would_hurt_by_itself_is_left_out),
         cmocka_unit_test(garbage_is_collected_before_a_refusal_once),
         cmocka_unit_test(an_earlier_run_is_believed_while_the_heaps_are_alike),
+        cmocka_unit_test(a_busy_host_is_slower),
         cmocka_unit_test(an_old_count_is_not_believed),
         cmocka_unit_test(pauses_keep_to_their_share_of_time),
         cmocka_unit_test(after_refusals_the_next_try_is_later_but_never_never),
