@@ -1,7 +1,7 @@
 -- metrics sites: which allocating lines hold more and more live bytes: their slope in bytes an hour
 -- (least squares) with its 95 % interval. A live profile has a row of a site only when its bytes have
--- changed, so its last row stands until the next one; the readings are told by the floors after GC.
--- What was before a break of the series is left out.
+-- changed, so its last row stands until the next one; a reading is where any site has a row. What was
+-- before a break of the series is left out.
 -- $1 run (NULL: all), $2 source (NULL: all), $3 not older than, $4 at most so many rows.
 WITH breaks AS (
     SELECT run_id, target_id, max(created_at) AS at
@@ -17,16 +17,8 @@ WITH breaks AS (
       AND ($3 IS NULL OR s.created_at >= $3)
       AND (b.at IS NULL OR s.source <> 'live-profile' OR s.created_at > b.at)
     GROUP BY 1, 2, 3, 4, 5, 6, 7, 8
-), begins AS (
-    SELECT run_id, target_id, min(at) AS at FROM figures WHERE source = 'live-profile'
-    GROUP BY run_id, target_id
 ), readings AS (
-    SELECT run_id, target_id, source, at FROM figures
-    UNION
-    SELECT m.run_id, m.target_id, 'live-profile', m.created_at
-    FROM memory_metrics m
-    JOIN begins b ON b.run_id = m.run_id AND b.target_id = m.target_id AND m.created_at >= b.at
-    WHERE m.label = 'after-gc'
+    SELECT DISTINCT run_id, target_id, source, at FROM figures
 ), sites AS (
     SELECT DISTINCT run_id, target_id, source, function, url, line_number, column_number
     FROM figures

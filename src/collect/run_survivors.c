@@ -15,6 +15,7 @@ static void record_sites(struct run *r, int64_t snapshot_id)
     const struct allocations *stacks = survivors_stacks(r->survivors);
     if (!stacks || allocations_fold(stacks, &sites, &e) != 0)
         return; /* the file has it all */
+    int64_t now_ms = clock_wall_ms();
     allocation_sites_rank(&sites);
     for (size_t i = 0; i < sites.count && i < SITES_MAX; i++) {
         const struct allocation_site *site = &sites.items[i];
@@ -22,6 +23,7 @@ static void record_sites(struct run *r, int64_t snapshot_id)
         store_row_clear(STORE_ALLOCATION_SITES, &row);
         row.target_id = r->captured->facts.id;
         row.snapshot_id = snapshot_id;
+        row.created_at_ms = now_ms; /* of all: one reading */
         row.source = "survivors";
         row.reading = 0;
         row.function = site->frame.function;

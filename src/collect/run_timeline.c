@@ -1,6 +1,8 @@
 /* What a run does with a finished timeline: its intervals and sites into the record. */
 #include "collect/run_private.h"
 
+#include "base/clock.h"
+
 #include <math.h>
 #include <stdlib.h>
 
@@ -49,6 +51,7 @@ static void record_sites(const struct asked *asked, const cJSON *sites)
 {
     struct watched *w = asked->watched;
     const cJSON *site;
+    int64_t now_ms = clock_wall_ms(); /* one time for all: it tells timelines apart */
     int count = 0;
     cJSON_ArrayForEach(site, sites)
     {
@@ -58,6 +61,7 @@ static void record_sites(const struct asked *asked, const cJSON *sites)
         store_row_clear(STORE_ALLOCATION_SITES, &row);
         row.target_id = w->facts.id;
         row.snapshot_id = asked->snapshot_id;
+        row.created_at_ms = now_ms;
         row.source = "timeline";
         row.reading = w->timeline_number;
         row.function = text(site, "function");

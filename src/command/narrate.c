@@ -327,8 +327,8 @@ static void on_snapshot(void *arg, const struct run_target *t, const char *trigg
             text_size(size, (double)o->file->bytes), text_count(nodes, o->file->nodes),
             text_duration(pause, (int64_t)(o->pause_ms * 1000)));
     else if (strcmp(trigger, "manual") != 0) /* else it is the command's own error, and said once */
-        log_line(
-            again ? LOG_DEBUG : LOG_WARN, "%s: no snapshot: %s", recap_name(t, name), o->why.text);
+        log_line(again ? LOG_DEBUG : LOG_WARN, "%s: no %s: %s", recap_name(t, name),
+            o->kind == CAPTURE_TIMELINE ? "timeline" : "snapshot", o->why.text);
     if (o->state == CAPTURE_COMPLETE && o->verdict.reason[0])
         log_warn("%s: %s%s", recap_name(t, name),
             o->verdict.answer == GUARD_FORCED ? "taken by --force, although " : "",
