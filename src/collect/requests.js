@@ -74,6 +74,7 @@
     const routes = [other];
     const methods = new Map(); // method to {urls: URL to Route, patterns: pattern to Route}
 
+    let cached = 0; // URLs of all methods
     let lastMethod = '';
     let lastFound;
     function methodOf(name) {
@@ -127,7 +128,10 @@
                 path = '/' + path.split('/').slice(3).join('/');
             route = patternRoute(of, method, path.split('/').map(segment).join('/'));
             if (url.length <= CACHED_URL_MAX) {
-                if (of.urls.size >= CACHE_MAX) of.urls.clear();
+                if (++cached > CACHE_MAX) {
+                    for (const { urls } of methods.values()) urls.clear();
+                    cached = 1;
+                }
                 of.urls.set(url, route);
             }
         }
@@ -267,12 +271,16 @@
         texts = [];
         textIndex.clear();
         epoch = now();
-        spent += (epoch - began) * 1000;
+        // What is far from the average is mostly a GC, or a machine that ran something else.
+        const took = Math.min((epoch - began) * 1000, 4 * flushCost);
+        flushCost += (took - flushCost) / 8;
+        spent += took;
     }
 
     // ---- what it costs ----
 
-    let spent = 0; // microseconds in this second, measured
+    let spent = 0; // microseconds of flushing in this second
+    let flushCost = 200; // microseconds, averaged
     let untimed = TIMED;
     let plainCost = 0.5, rowCost = 4; // microseconds a call, averaged
     let plainCalls = 0, rowCalls = 0;
@@ -344,7 +352,8 @@
 
     function timing(began, row) {
         untimed = TIMED;
-        const took = Math.min(50, (now() - began) * 1000 - 0.1); // a GC inside is not the hook's
+        const average = row === null ? plainCost : rowCost;
+        const took = Math.min(4 * average, Math.max(0.05, (now() - began) * 1000 - 0.1));
         if (row === null) plainCost += (took - plainCost) / 16;
         else rowCost += (took - rowCost) / 16;
     }
