@@ -51,6 +51,13 @@ static size_t route_index(struct series *s, const char *method, const char *path
     return s->route_count++;
 }
 
+#define SIZE_LIMIT 9007199254740992.0 /* 2^53 */
+
+static bool is_size(const cJSON *item)
+{
+    return cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble <= SIZE_LIMIT;
+}
+
 /* What is no floor is left out: the record may come from another hand. */
 static void add_floor(struct series *s, const char *detail, size_t length)
 {
@@ -61,7 +68,7 @@ static void add_floor(struct series *s, const char *detail, size_t length)
         return;
     const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(tree, "floor");
     const cJSON *routes = cJSON_GetObjectItemCaseSensitive(tree, "routes");
-    if (cJSON_IsNumber(bytes) && cJSON_IsArray(routes)) {
+    if (is_size(bytes) && cJSON_IsArray(routes)) {
         size_t row = s->floor_count++;
         s->bytes[row] = bytes->valuedouble;
         cJSON_ArrayForEach(item, routes)
@@ -69,8 +76,7 @@ static void add_floor(struct series *s, const char *detail, size_t length)
             const char *method = cJSON_GetStringValue(cJSON_GetArrayItem(item, 0));
             const char *path = cJSON_GetStringValue(cJSON_GetArrayItem(item, 1));
             const cJSON *count = cJSON_GetArrayItem(item, 2);
-            size_t i =
-                method && path && cJSON_IsNumber(count) ? route_index(s, method, path) : ROUTES_MAX;
+            size_t i = method && path && is_size(count) ? route_index(s, method, path) : ROUTES_MAX;
             if (i < ROUTES_MAX)
                 s->counts[row * ROUTES_MAX + i] = count->valuedouble;
         }

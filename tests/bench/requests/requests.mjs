@@ -1,10 +1,12 @@
 // What following requests costs a server: CPU microseconds a request in the target (all its
 // threads), throughput and p99, without the hook, with it counting only, with rows for every
 // request, and with the default budget. The modes take turns in short rounds, so that a noisy
-// machine is noisy for all of them; figures are medians over the rounds, the cost is the median of
-// the differences to the round's own "without".
+// machine is noisy for all of them; figures are medians over the rounds, added_us is the median of the
+// differences to the round's own "without", added_low the difference of the least of each mode, which
+// other programs disturb least.
 //
 //   tests/bench/requests/requests.mjs [--node 20,24,26] [--server http,express] [--rounds 9] [--seconds 2]
+//       [--modes counting,rows,default]
 //
 // --what live measures the live profile in the same way: nothing attached, attached without it, and
 // with it (give it --seconds 10: its first reading comes after 7.5 s, and belongs to its price).
@@ -21,13 +23,19 @@ const house = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../
 const heaptap = process.env.HEAPTAP_BIN ?? path.join(house, 'build/release/heaptap');
 const { values } = parseArgs({ options: {
     node: { type: 'string', default: '20,24,26' }, server: { type: 'string', default: 'http,express' },
-    what: { type: 'string', default: 'requests' }, rounds: { type: 'string', default: '9' }, seconds: { type: 'string', default: '2' },
+    what: { type: 'string', default: 'requests' }, modes: { type: 'string' },
+    rounds: { type: 'string', default: '9' }, seconds: { type: 'string', default: '2' },
 } });
 const run = (file, args) => execFileSync(file, args, { encoding: 'utf8' }).trim();
 const packages = run(path.join(house, 'scripts/install-test-packages'), []);
 const ticksPerSecond = Number(run('getconf', ['CLK_TCK']));
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'heaptap-bench-'));
-process.on('exit', () => fs.rmSync(root, { recursive: true, force: true }));
+const children = new Set();
+process.on('exit', () => {
+    for (const child of children) child.kill('SIGKILL');
+    fs.rmSync(root, { recursive: true, force: true });
+});
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 
 const quiet = ['--requests', '--live-profile', 'off'];
 const modes = values.what === 'live' ? {
@@ -43,6 +51,8 @@ const modes = values.what === 'live' ? {
 
 function started(file, args, pattern) {
     const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    children.add(child);
+    child.on('exit', () => children.delete(child));
     let text = '';
     const ready = new Promise((resolve, reject) => {
         const read = (data) => {
@@ -81,6 +91,7 @@ async function measure(target, pid, mode) {
         await follower.ready;
         await new Promise((resolve) => setTimeout(resolve, 500));
     }
+    await load(target.url, 1); // the hook is compiled in it
     const before = cpuMicroseconds(pid);
     const { requests, p99 } = await load(target.url, values.seconds);
     const cost = (cpuMicroseconds(pid) - before) / requests;
@@ -93,6 +104,9 @@ async function measure(target, pid, mode) {
 
 const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
 const round = (number, digits = 2) => Number(number.toFixed(digits));
+
+for (const mode of Object.keys(modes))
+    if (values.modes && mode !== 'without' && !values.modes.split(',').includes(mode)) delete modes[mode];
 
 for (const server of values.server.split(','))
     for (const node of values.node.split(',')) {
