@@ -12,7 +12,7 @@ struct analysis;
 struct analysis_file {
     const char *path;
     const char *command; /* static: "summary", or "allocations" for a timeline */
-    int64_t file_bytes; /* on disk */
+    int64_t file_bytes;  /* on disk */
     int64_t nodes, edges;
 };
 

@@ -29,7 +29,7 @@ struct watched {             /* one target */
     struct classes *classes; /* NULL until a snapshot was analysed */
     struct timer *metrics_timer, *snapshot_timer, *timeline_timer;
     bool timeline_due;
-    int64_t timeline_number; /* of those in the record */
+    int64_t timeline_number;   /* of those in the record */
     struct live_profile *live; /* NULL: off, or not attached */
     int64_t live_number;       /* of its next reading, while there is none */
     int64_t next_reading_us, last_capture_us;
