@@ -6,6 +6,7 @@ import path from 'node:path';
 import test from 'node:test';
 import { alive, assertError, assertExit, heaptap, here, readSnapshot, sleep, sql, startHeaptap, startTarget,
     until, workspace } from './lib.mjs';
+import { memoryGroup } from './memory-group.mjs';
 
 const ballast = path.join(here, 'ballast.cjs');
 const snapshots = (ws) => sql(ws.db, 'SELECT * FROM heap_snapshots ORDER BY run_id, snapshot_id');
@@ -208,25 +209,9 @@ test('--max-disk holds over runs, and takes middles before ends', async (t) => {
 });
 
 test('a snapshot that would burst the control group is not taken, and the server lives', async (t) => {
-    const root = '/sys/fs/cgroup/memory';
-    assert.ok(fs.existsSync(path.join(root, 'memory.limit_in_bytes')),
-        'this test needs a memory controller of control groups version 1 and root to make a group in it');
-    const group = path.join(root, `heaptap-e2e-${process.pid}`);
-    fs.mkdirSync(group);
     const ws = workspace(t);
     const target = await startTarget(t, { script: ballast, args: ['30'], flags: ['--expose-gc'] });
-    t.after(async () => {
-        target.child.kill('SIGKILL');
-        await target.done;
-        for (let i = 0; i < 50; i++) // the kernel takes a moment to empty the group
-            try {
-                return fs.rmdirSync(group);
-            } catch {
-                await sleep(50);
-            }
-    });
-    fs.writeFileSync(path.join(group, 'memory.limit_in_bytes'), `${200 << 20}`);
-    fs.writeFileSync(path.join(group, 'cgroup.procs'), `${target.pid}`);
+    memoryGroup(t, 'e2e', 200 << 20).add(target);
     const run = await heaptap(t, ws, ['snapshot', target.port, ...ws.own, '--max-pause', '5m']);
     assertError(run, 4, /control group/);
     assert.ok(alive(target.pid));
