@@ -73,8 +73,9 @@ struct attachment {
     int64_t first_try_us;
     int64_t backoff_us;
     bool was_attached, closing;
-    size_t releases; /* answers that releasing waits for */
-    struct err why;  /* of the loss */
+    bool workers_listed, settled; /* of this connection */
+    size_t releases;              /* answers that releasing waits for */
+    struct err why;               /* of the loss */
     const struct attachment_handlers *handlers;
     void *arg;
     struct loop_discard discard;
@@ -178,15 +179,39 @@ static void announce(struct attachment *a, struct target *t)
     a->handlers->attached(a->arg, t);
 }
 
+/* Tells once that nobody is being got to know any more. */
+static void settle(struct attachment *a)
+{
+    if (a->state != STATE_ATTACHED || !a->workers_listed || a->settled)
+        return;
+    for (const struct target *t = a->targets; t; t = t->next)
+        if (!t->judged)
+            return;
+    a->settled = true;
+    if (a->handlers->settled)
+        a->handlers->settled(a->arg);
+}
+
+static void workers_listed(void *arg, const cJSON *result, const struct err *why)
+{
+    struct attachment *a = arg;
+    (void)result;
+    (void)why; /* a runtime without workers, too, has told of all */
+    a->workers_listed = true;
+    settle(a);
+}
+
 static void worker_known(struct target *t, const struct err *why)
 {
     struct attachment *a = t->attachment;
+    t->judged = true;
     if (a->state != STATE_ATTACHED)
         return;
     if (why)
         say(a, "worker \"%s\" cannot be watched: %s", t->identity.title, why->text);
     else
         announce(a, t);
+    settle(a);
 }
 
 static void tell(struct attachment *a, const char *method, cJSON *params)
@@ -206,15 +231,26 @@ static void ask_for_events(struct attachment *a, const struct target *t)
     struct proto_node_runtime_notify_when_waiting_for_disconnect notify = {.enabled = true};
     if (proto_node_runtime_notify_when_waiting_for_disconnect_encode(&notify, &params, &e) == 0)
         tell(a, PROTO_NODE_RUNTIME_NOTIFY_WHEN_WAITING_FOR_DISCONNECT, params);
+}
+
+/* Events of the workers that are there come before the answer. */
+static void ask_for_workers(struct attachment *a, const struct target *t)
+{
+    struct err e = ERR_NONE;
     struct proto_node_worker_enable workers = {.wait_for_debugger_on_start = false};
-    if (t->identity.kind == TARGET_NODE && a->options.workers &&
-        proto_node_worker_enable_encode(&workers, &params, &e) == 0)
-        tell(a, PROTO_NODE_WORKER_ENABLE, params);
+    cJSON *params;
+    bool asked = t->identity.kind == TARGET_NODE && a->options.workers &&
+                 proto_node_worker_enable_encode(&workers, &params, &e) == 0 &&
+                 cdp_call(cdp_main_session(a->connection), PROTO_NODE_WORKER_ENABLE, params, 0,
+                     workers_listed, a, &e) == 0;
+    if (!asked)
+        workers_listed(a, NULL, NULL);
 }
 
 static void main_known(struct target *t, const struct err *why)
 {
     struct attachment *a = t->attachment;
+    t->judged = true;
     if (a->state != STATE_CONNECTING)
         return;
     if (why) {
@@ -225,10 +261,13 @@ static void main_known(struct target *t, const struct err *why)
     }
     set_state(a, STATE_ATTACHED);
     a->was_attached = true;
+    a->workers_listed = a->settled = false;
     a->backoff_us = BACKOFF_FIRST_US;
     announce(a, t);
-    if (a->state == STATE_ATTACHED)
+    if (a->state == STATE_ATTACHED) {
         ask_for_events(a, t);
+        ask_for_workers(a, t);
+    }
 }
 
 static int add_target(struct attachment *a, struct target_start *start)

@@ -13,7 +13,7 @@
 
 #define DISCOVER_DEADLINE_US (5 * 1000000LL)
 #define USAGE_DEADLINE_US    (3 * 1000000LL)
-#define WORKERS_US           200000 /* a main thread's workers are reported within this */
+#define SETTLE_US            (3 * 1000000LL) /* a worker may be too busy to be got to know */
 #define ROWS_MAX             4096
 #define LOOKS_MAX            DISCOVER_ENTRIES_MAX /* of one endpoint */
 
@@ -23,7 +23,9 @@ struct look { /* at one target of an endpoint, and its workers */
     struct address address;
     struct discover_entry entry; /* copied: what is shown if it does not answer */
     struct timer *timer;
-    bool seen; /* its row is made */
+    size_t asking; /* for heap use */
+    bool seen;     /* its row is made */
+    bool settled;  /* no more targets will come */
 };
 
 struct probe { /* one address or process */
@@ -153,6 +155,8 @@ static void got_usage(void *arg, const cJSON *result, const struct err *why)
         row->heap_used = r.used_size;
         row->heap_total = r.total_size;
     }
+    if (--u->look->asking == 0 && u->look->settled)
+        timer_start(u->look->timer, 0);
     free(u);
 }
 
@@ -166,14 +170,16 @@ static void on_attached(void *arg, struct target *t)
         fill_from_identity(row, look, target_identity(t));
     if (target_is_main(t)) {
         look->seen = true;
-        timer_start(look->timer, WORKERS_US);
+        timer_start(look->timer, SETTLE_US);
     }
     struct usage *u = row ? malloc(sizeof *u) : NULL;
     if (!u)
         return;
     *u = (struct usage){look, (size_t)(row - s->rows)};
     if (cdp_call(target_session(t), PROTO_RUNTIME_GET_HEAP_USAGE, NULL, USAGE_DEADLINE_US,
-            got_usage, u, &e) != 0)
+            got_usage, u, &e) == 0)
+        look->asking++;
+    else
         free(u);
 }
 
@@ -210,8 +216,20 @@ static void on_closed(void *arg)
     finish_look(look);
 }
 
-static const struct attachment_handlers look_handlers = {
-    .attached = on_attached, .detached = on_detached, .down = on_down, .closed = on_closed};
+/* Questions for heap use that are on their way are answered before the close. */
+static void on_settled(void *arg)
+{
+    struct look *look = arg;
+    look->settled = true;
+    if (look->asking == 0)
+        timer_start(look->timer, 0);
+}
+
+static const struct attachment_handlers look_handlers = {.settled = on_settled,
+    .attached = on_attached,
+    .detached = on_detached,
+    .down = on_down,
+    .closed = on_closed};
 
 static void end_look(void *arg)
 {

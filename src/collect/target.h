@@ -45,6 +45,9 @@ void *target_data(const struct target *t);
 struct attachment_handlers {
     /* t is ready to be sampled and captured. */
     void (*attached)(void *arg, struct target *t);
+    /* All workers that were there when the main target was attached are attached too, or cannot be.
+     * May be NULL. */
+    void (*settled)(void *arg);
     /* t is gone, and freed after this; all its calls have been answered. Workers come before their
      * main target. */
     void (*detached)(void *arg, struct target *t, const struct err *why);

@@ -16,6 +16,7 @@ struct target {
     struct timer *timer; /* looks again while the target waits for a debugger */
     int64_t started_us;  /* when we began to get to know it */
     bool passive, announced;
+    bool judged; /* known was called */
     int64_t expiry_us;
     void (*known)(struct target *t, const struct err *why);
     void *data;
