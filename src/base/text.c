@@ -228,6 +228,31 @@ int text_add_visible(struct buf *out, const char *text, size_t length)
     return rc;
 }
 
+int text_add_visible_json(struct buf *out, const char *json, size_t length)
+{
+    size_t kept = 0; /* what stands before it was added */
+    int rc = 0;
+    for (size_t i = 0; i < length && rc == 0;) {
+        size_t sequence = text_utf8_sequence(json + i, length - i);
+        size_t step = sequence ? sequence : 1;
+        uint32_t code =
+            sequence > 1 ? decode_sequence((const unsigned char *)json + i, sequence) : 0;
+        if (code && commands_terminal(code)) { /* all of them are below U+10000 */
+            rc = buf_add(out, json + kept, i - kept);
+            if (rc == 0)
+                rc = buf_addf(out, "\\u%04x", code);
+            kept = i + step;
+        } else if (json[i] == 0x7f) { /* DEL, which JSON allows */
+            rc = buf_add(out, json + kept, i - kept);
+            if (rc == 0)
+                rc = buf_addf(out, "\\u007f");
+            kept = i + step;
+        }
+        i += step;
+    }
+    return rc ? rc : buf_add(out, json + kept, length - kept);
+}
+
 int text_add_storable(struct buf *out, const char *text, size_t length)
 {
     int rc = 0;

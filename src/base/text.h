@@ -45,6 +45,10 @@ bool text_utf8_valid(const char *text, size_t length);
  * is. */
 int text_add_visible(struct buf *out, const char *text, size_t length) MUST_USE;
 
+/* Appends JSON in which the same characters stand as \uNNNN, where a JSON printer left them as they
+ * are: C1, bidirectional overrides and line separators. json is valid UTF-8. */
+int text_add_visible_json(struct buf *out, const char *json, size_t length) MUST_USE;
+
 /* Appends text as valid UTF-8 without NUL: what is not comes out as \xNN (escaped, not cut). */
 int text_add_storable(struct buf *out, const char *text, size_t length) MUST_USE;
 

@@ -403,6 +403,16 @@ static void connect_to_target(struct attachment *a)
         lose(a, &e);
 }
 
+static void refuse_remote(struct attachment *a)
+{
+    struct err e = ERR_NONE;
+    err_set(&e, ERR_USAGE,
+        "%s is another host: whoever reaches an inspector can run code in the process, so this "
+        "needs --allow-remote, and better an SSH tunnel",
+        a->name);
+    lose(a, &e);
+}
+
 static void discovered(void *arg, struct discovery *d, const struct err *why)
 {
     struct attachment *a = arg;
@@ -414,11 +424,7 @@ static void discovered(void *arg, struct discovery *d, const struct err *why)
     }
     a->discovery = d;
     if (!a->options.allow_remote && !host_is_local(d->ip)) {
-        err_set(&e, ERR_USAGE,
-            "%s is another host: whoever reaches an inspector can run code in the process, so this "
-            "needs --allow-remote, and better an SSH tunnel",
-            a->name);
-        lose(a, &e);
+        refuse_remote(a); /* a name, which turned out to be one */
         return;
     }
     int rc = discovery_pick(d, &a->endpoint, &a->entry, &e);
@@ -434,6 +440,10 @@ static void discover(struct attachment *a)
 {
     struct err e = ERR_NONE;
     set_state(a, STATE_DISCOVERING);
+    if (!a->options.allow_remote && host_is_foreign(a->endpoint.host)) {
+        refuse_remote(a); /* before a packet leaves */
+        return;
+    }
     if (discover_start(
             a->loop, &a->endpoint, DISCOVER_DEADLINE_US, discovered, a, &a->discover, &e) != 0)
         lose(a, &e);

@@ -502,6 +502,8 @@ static void snapshot_taken(void *arg, const cJSON *result, const struct err *why
         return;
     if (why) {
         e = *why;
+        if (e.code == ERR_TARGET) /* the target is there, it just would not */
+            e.code = ERR_CAPTURE;
         err_context(&e, "the snapshot was not completed");
         fail(c, CAPTURE_FAILED, &e);
         return;

@@ -341,6 +341,14 @@ bool host_is_local(const char *ip)
     return found;
 }
 
+bool host_is_foreign(const char *host)
+{
+    unsigned char address[sizeof(struct in6_addr)];
+    bool literal =
+        inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
+    return literal && !host_is_local(host);
+}
+
 static int compare_pids(const void *a, const void *b)
 {
     pid_t x = *(const pid_t *)a, y = *(const pid_t *)b;

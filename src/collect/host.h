@@ -49,6 +49,8 @@ pid_t host_listener(const char *ip, uint16_t port, pid_t likely);
 
 /* Whether ip (a literal) is loopback or an address of this host. */
 bool host_is_local(const char *ip);
+/* Whether host is a literal of another host; a name is not looked up and is none. */
+bool host_is_foreign(const char *host);
 
 /* All pids whose files may be read, ascending; returns how many there are, at most max. */
 size_t host_processes(pid_t *pids, size_t max);

@@ -136,10 +136,16 @@ struct reading {
     void *arg;
 };
 
+/* Bytes, counts and times are neither negative nor beyond what a double counts exactly. */
+static double plausible(double figure)
+{
+    return figure >= 0 && figure <= 0x1p53 ? figure : NAN;
+}
+
 static double number_at(const cJSON *array, int index)
 {
     const cJSON *item = cJSON_GetArrayItem(array, index);
-    return cJSON_IsNumber(item) ? item->valuedouble : NAN;
+    return cJSON_IsNumber(item) ? plausible(item->valuedouble) : NAN;
 }
 
 /* {"new_space":{"used":bytes,"size":bytes},…} of the numbers behind the fixed ones. */
@@ -206,8 +212,11 @@ static void got_reading(void *arg, const cJSON *result, const struct err *why)
         sample = (struct sample){
             reading->wall_ms, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NULL};
         if (rc == 0) {
-            sample.heap_used = r.used_size;
-            sample.heap_total = r.total_size;
+            sample.heap_used = plausible(r.used_size);
+            sample.heap_total = plausible(r.total_size);
+            if (isnan(sample.heap_used))
+                rc = err_set(
+                    &e, ERR_PROTOCOL, "the target says that its heap is %g bytes", r.used_size);
         }
     }
     reading->fn(reading->arg, rc ? NULL : &sample, rc ? (why ? why : &e) : NULL);

@@ -296,6 +296,11 @@ static void discovered(void *arg, struct discovery *d, const struct err *why)
 static void ask_endpoint(struct probe *p, const struct address *a)
 {
     struct err e = ERR_NONE;
+    if (!p->survey->allow_remote && host_is_foreign(a->host)) {
+        err_set(&e, ERR_USAGE, "%s is another host: that needs --allow-remote", a->host);
+        fail_probe(p, &e);
+        return;
+    }
     if (discover_start(p->survey->loop, a, DISCOVER_DEADLINE_US, discovered, p, &p->discover, &e) !=
         0)
         fail_probe(p, &e);

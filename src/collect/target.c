@@ -138,7 +138,8 @@ static void read_identity(struct target *t, const cJSON *facts)
         id->started_at_ms = (int64_t)started->valuedouble;
     if (id->kind == TARGET_OTHER)
         id->kind = cJSON_IsTrue(cJSON_GetObjectItem(facts, "deno")) ? TARGET_DENO : TARGET_NODE;
-    id->waiting = cJSON_IsTrue(cJSON_GetObjectItem(facts, "waiting"));
+    t->waits = cJSON_IsTrue(cJSON_GetObjectItem(facts, "waiting"));
+    id->waiting = id->waiting || t->waits;
 }
 
 static void was_let_run(void *arg, const cJSON *result, const struct err *why)
@@ -187,7 +188,7 @@ static void identified(void *arg, const cJSON *result, const struct err *why)
     if (facts)
         read_identity(t, facts);
     cJSON_Delete(facts);
-    if (t->identity.waiting && !t->passive)
+    if (t->waits && !t->passive)
         let_run(t);
     else
         make_sampler(t);

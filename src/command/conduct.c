@@ -259,7 +259,7 @@ int conduct(const struct invocation *in, struct run_options *options, const char
     int64_t began_us = clock_monotonic_us();
     int rc = capture_folder_check(options->folder, e);
     if (rc == 0)
-        rc = narrator_new(in->settings, &c.narrator, e);
+        rc = narrator_new(in->settings, summary, &c.narrator, e);
     if (rc == 0)
         rc = loop_new(&c.loop, e);
     if (rc == 0)

@@ -23,6 +23,7 @@
 struct narrator {
     struct show_out out;
     bool json, quiet;
+    bool lines; /* JSON Lines of all that happens, not one object at the end */
     struct show_progress *progress;
     struct liveplot plot;   /* of a recording */
     char phase[64];         /* that the progress line shows */
@@ -32,7 +33,7 @@ struct narrator {
     void *ended_arg;
 };
 
-int narrator_new(const struct settings *s, struct narrator **ret, struct err *e)
+int narrator_new(const struct settings *s, bool lines, struct narrator **ret, struct err *e)
 {
     struct narrator *n = calloc(1, sizeof *n);
     struct show_out errors;
@@ -44,6 +45,7 @@ int narrator_new(const struct settings *s, struct narrator **ret, struct err *e)
         return rc;
     }
     n->json = n->out.format == SHOW_JSON;
+    n->lines = n->json && lines;
     n->quiet = settings_flag(s, SET_QUIET);
     if (!n->quiet)
         n->progress = show_progress_new(&errors);
@@ -191,7 +193,7 @@ static void on_said(void *arg, const struct run_target *t, bool warning, const c
     struct narrator *n = arg;
     char name[NAME_SIZE];
     narrator_clear(n);
-    if (n->json)
+    if (n->lines)
         event_line(n, t, "note", warning, text);
     else
         log_line(warning ? LOG_WARN : LOG_INFO, "%s%s%s", t ? recap_name(t, name) : "",
@@ -208,7 +210,7 @@ static void on_attached(void *arg, const struct run_target *t)
         *id->runtime_version ? id->runtime_version : "of unknown version",
         id->waiting ? "; it waited for a debugger and was told to run" : "", "");
     narrator_clear(n);
-    if (n->json)
+    if (n->lines)
         event_line(n, t, "attached", false, text);
     else
         log_info("%s", text);
@@ -221,7 +223,7 @@ static void on_detached(void *arg, const struct run_target *t, const struct err 
     if (why->code == ERR_CANCELLED)
         return; /* we left */
     narrator_clear(n);
-    if (n->json)
+    if (n->lines)
         event_line(n, t, "detached", false, why->text);
     else if (t->identity.kind == TARGET_WORKER)
         log_info("%s: %s", recap_name(t, name), why->text);
@@ -231,7 +233,7 @@ static void on_metrics(void *arg, const struct run_target *t, const struct store
 {
     struct narrator *n = arg;
     char heap[TEXT_SHORT], rss[TEXT_SHORT], name[NAME_SIZE];
-    if (n->json) {
+    if (n->lines) {
         metrics_line(n, t, m);
     } else if (log_enabled(LOG_DEBUG)) {
         narrator_clear(n);

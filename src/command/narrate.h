@@ -10,7 +10,9 @@
 
 struct narrator;
 
-int narrator_new(const struct settings *s, struct narrator **ret, struct err *e) MUST_USE;
+/* lines: --json tells all that happens, a line each; without it only the answer is JSON. */
+int narrator_new(
+    const struct settings *s, bool lines, struct narrator **ret, struct err *e) MUST_USE;
 void narrator_free(struct narrator *n); /* NULL is fine */
 
 /* For run_start, with the narrator as arg. ended is passed on to the function given here. */

@@ -100,16 +100,23 @@ void show_json_add(cJSON *to, const char *key, cJSON *item, int *rc)
 static int print(const struct show_out *o, cJSON *root, int rc, bool indent, struct err *e)
 {
     char *text = NULL;
+    struct buf safe = {0};
     if (rc == 0) {
         text = indent ? cJSON_Print(root) : cJSON_PrintUnformatted(root);
         rc = text ? 0 : ERR_NOMEM;
     }
     if (rc == 0) {
-        fputs(text, o->file);
+        size_t length = strlen(text);
+        safe = buf_new(3 * length + 2); /* two bytes become six at most */
+        rc = text_add_visible_json(&safe, text, length);
+    }
+    if (rc == 0) {
+        fputs(safe.data, o->file);
         fputc('\n', o->file);
     } else {
         err_set(e, rc, "out of memory");
     }
+    buf_free(&safe);
     cJSON_free(text);
     cJSON_Delete(root);
     return rc;

@@ -26,6 +26,10 @@ static int fail(struct lite *db, int code, struct err *e)
 {
     db->last = code;
     const char *path = db->path;
+    /* A full disk that is met in the shared memory beside the file is told as an I/O error. */
+    if (code == SQLITE_IOERR_SHMSIZE ||
+        ((code & 0xff) == SQLITE_IOERR && sqlite3_system_errno(db->handle) == ENOSPC))
+        code = SQLITE_FULL;
     switch (code & 0xff) {
     case SQLITE_NOTADB: return err_set(e, ERR_DB, "%s is not a database", path);
     case SQLITE_CORRUPT:
@@ -79,13 +83,14 @@ int lite_open(
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     /* Reads the head of the file, so that a foreign one is found here. */
-    int64_t unused;
-    if ((rc = lite_get_integer(db, "PRAGMA schema_version", 0, &unused, e)) != 0)
+    int64_t schema = 0;
+    if ((rc = lite_get_integer(db, "PRAGMA schema_version", 0, &schema, e)) != 0)
         goto out;
-    if (mode == LITE_CREATE &&
-        (rc = lite_exec(db,
-             "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL",
-             e)) != 0)
+    /* Both are written into the file: only into one that has no table yet, never into a foreign. */
+    if (mode == LITE_CREATE && schema == 0 &&
+        (rc = lite_exec(db, "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL", e)) != 0)
+        goto out;
+    if (mode == LITE_CREATE && (rc = lite_exec(db, "PRAGMA synchronous=NORMAL", e)) != 0)
         goto out;
     *ret_db = db;
     db = NULL;

@@ -44,7 +44,8 @@ static void figures_that_a_runtime_lacks_are_unknown(void **state)
 static void anything_else_is_refused(void **state)
 {
     static const char *const bad[] = {"", "[]", "{}", "[1,2", "[\"1\",2,3,4,5,6,7,8,9,10,11,12]",
-        "7", "[null,2,3,4,5,6,7,8,9,10,11,12]"};
+        "7", "[null,2,3,4,5,6,7,8,9,10,11,12]", "[-5,2,3,4,5,6,7,8,9,10,11,12]",
+        "[1e300,2,3,4,5,6,7,8,9,10,11,12]"};
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct sample s = {0};

@@ -71,6 +71,16 @@ static void hostile_text_cannot_command_a_terminal(void **state)
     assert_visible("\xed\xa0\x80", 3, "\\xed\\xa0\\x80"); /* a surrogate is not UTF-8 */
 }
 
+static void hostile_json_cannot_command_a_terminal(void **state)
+{
+    (void)state;
+    struct buf b = buf_new(1024);
+    const char json[] = "{\"a\":\"\\u001b \xc3\xa9 \xc2\x9b \xe2\x80\xae\x7f\"}";
+    assert_int_equal(text_add_visible_json(&b, json, sizeof json - 1), 0);
+    assert_string_equal(b.data, "{\"a\":\"\\u001b \xc3\xa9 \\u009b \\u202e\\u007f\"}");
+    buf_free(&b);
+}
+
 static void stored_text_has_no_nul(void **state)
 {
     (void)state;
@@ -110,6 +120,7 @@ int main(void)
         cmocka_unit_test(sizes_are_1024_based),
         cmocka_unit_test(shares_are_percent_or_fraction),
         cmocka_unit_test(hostile_text_cannot_command_a_terminal),
+        cmocka_unit_test(hostile_json_cannot_command_a_terminal),
         cmocka_unit_test(stored_text_has_no_nul),
         cmocka_unit_test(buffers_keep_their_cap),
         cmocka_unit_test(numbers_are_readable),
