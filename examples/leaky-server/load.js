@@ -16,8 +16,13 @@ function fail(text) {
 
 function options(words) {
     const result = { seconds: 30, rate: 100, requests: 100_000, only: undefined };
-    const url = new URL(words[0] ?? fail('usage: node load.js http://127.0.0.1:PORT [--seconds N] ' +
-        '[--rate N] [--requests N] [--only PATH]'));
+    const url = new URL(
+        words[0] ??
+            fail(
+                'usage: node load.js http://127.0.0.1:PORT [--seconds N] ' +
+                    '[--rate N] [--requests N] [--only PATH]'
+            )
+    );
     if (!/^(127\.\d+\.\d+\.\d+|localhost|\[::1\])$/.test(url.hostname))
         fail(`${url.hostname} is not this machine`);
     for (let i = 1; i < words.length; i += 2) {
@@ -25,8 +30,7 @@ function options(words) {
         if (!(name in result) || words[i + 1] === undefined)
             fail(`unknown option or no value: ${words[i]}`);
         result[name] = name === 'only' ? words[i + 1] : Number(words[i + 1]);
-        if (name !== 'only' && !(result[name] > 0))
-            fail(`${words[i]} wants a number above 0`);
+        if (name !== 'only' && !(result[name] > 0)) fail(`${words[i]} wants a number above 0`);
     }
     result.seconds = Math.min(result.seconds, MAX_SECONDS);
     result.requests = Math.min(result.requests, MAX_REQUESTS);
@@ -54,8 +58,7 @@ function send() {
     });
     let over = false;
     function finish(good) {
-        if (over)
-            return;
+        if (over) return;
         over = true;
         counts[good ? 'done' : 'failed']++;
     }
@@ -63,8 +66,7 @@ function send() {
 }
 
 function end() {
-    if (ended)
-        return;
+    if (ended) return;
     ended = true;
     clearInterval(timer);
     const took = Number(process.hrtime.bigint() - started) / 1e9;
@@ -78,12 +80,15 @@ const timer = setInterval(() => {
     const waiting = counts.sent - counts.done - counts.failed;
     credit = Math.min(credit + rate * (elapsed - last), MAX_WAITING);
     last = elapsed;
-    for (let due = Math.min(credit, MAX_WAITING - waiting, requests - counts.sent); due >= 1; due--) {
+    for (
+        let due = Math.min(credit, MAX_WAITING - waiting, requests - counts.sent);
+        due >= 1;
+        due--
+    ) {
         credit--;
         send();
     }
-    if (elapsed >= seconds || counts.done + counts.failed >= requests)
-        end();
+    if (elapsed >= seconds || counts.done + counts.failed >= requests) end();
 }, 10);
 process.on('SIGTERM', end);
 process.on('SIGINT', end);

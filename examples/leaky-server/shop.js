@@ -15,7 +15,10 @@ class SessionState {
         this.createdAt = new Date();
         this.basket = [];
         this.preferences = { language: 'en', currency: 'EUR', theme: 'light' };
-        this.history = Array.from({ length: 40 }, (_, step) => ({ step, path: `/page?step=${step}` }));
+        this.history = Array.from({ length: 40 }, (_, step) => ({
+            step,
+            path: `/page?step=${step}`,
+        }));
     }
 }
 
@@ -51,7 +54,12 @@ function page(request) {
 function report() {
     const rows = [];
     for (let i = 0; i < 2000; i++)
-        rows.push({ day: i, label: `day ${i}`, sold: (i * 7919) % 101, tags: ['a', 'b', String(i)] });
+        rows.push({
+            day: i,
+            label: `day ${i}`,
+            sold: (i * 7919) % 101,
+            tags: ['a', 'b', String(i)],
+        });
     const total = rows.filter((row) => row.sold > 50).reduce((sum, row) => sum + row.sold, 0);
     return { rows: rows.length, total };
 }
@@ -59,18 +67,25 @@ function report() {
 function product(url) {
     const number = Number(url.searchParams.get('id')) % PRODUCTS || 0;
     return products.get(`product-${number}`, (key) => ({
-        key, name: `Product ${number}`, text: 'A fine thing. '.repeat(20) + number,
+        key,
+        name: `Product ${number}`,
+        text: 'A fine thing. '.repeat(20) + number,
     }));
 }
 
 function answer(request) {
     const url = new URL(request.url, 'http://localhost');
     switch (url.pathname) {
-    case '/page': return page(request);
-    case '/report': return report();
-    case '/product': return product(url);
-    case '/health': return { ok: true };
-    default: return undefined;
+        case '/page':
+            return page(request);
+        case '/report':
+            return report();
+        case '/product':
+            return product(url);
+        case '/health':
+            return { ok: true };
+        default:
+            return undefined;
     }
 }
 

@@ -17,7 +17,7 @@ struct target {
     int64_t started_us;  /* when we began to get to know it */
     bool passive, announced;
     bool judged; /* known was called */
-    bool waits; /* for a debugger, as last seen; the identity keeps that it ever did */
+    bool waits;  /* for a debugger, as last seen; the identity keeps that it ever did */
     int64_t expiry_us;
     void (*known)(struct target *t, const struct err *why);
     void *data;

@@ -30,17 +30,23 @@ test('an option wins over the environment, that over the file, that over the def
     entry = await setting(t, ws, name, [], { HEAPTAP_METRICS_INTERVAL: '5s' });
     assert.equal(entry.value, '5s');
     assert.match(entry.source, /environment HEAPTAP_METRICS_INTERVAL/);
-    entry = await setting(t, ws, name, ['--metrics-interval', '3s'], { HEAPTAP_METRICS_INTERVAL: '5s' });
+    entry = await setting(t, ws, name, ['--metrics-interval', '3s'], {
+        HEAPTAP_METRICS_INTERVAL: '5s',
+    });
     assert.deepEqual([entry.value, entry.source], ['3s', 'option']);
 });
 
-test('the guide\'s variables are heard by their exact names', async (t) => {
+test("the guide's variables are heard by their exact names", async (t) => {
     const ws = workspace(t);
     let entry = await setting(t, ws, 'snapshot-interval', [], { HEAP_SNAPSHOT_INTERVAL: '60000' });
     assert.match(entry.source, /HEAP_SNAPSHOT_INTERVAL/);
     assert.equal(entry.value, '60000');
-    for (const [value, want] of [['false', /^(false|0|no|off)$/], ['0', /^(false|0|no|off)$/],
-        ['off', /^(false|0|no|off)$/], ['yes', /^(true|1|yes|on)$/]]) {
+    for (const [value, want] of [
+        ['false', /^(false|0|no|off)$/],
+        ['0', /^(false|0|no|off)$/],
+        ['off', /^(false|0|no|off)$/],
+        ['yes', /^(true|1|yes|on)$/],
+    ]) {
         entry = await setting(t, ws, 'snapshots', [], { ENABLE_HEAP_SNAPSHOTS: value });
         assert.match(entry.value, want);
         assert.match(entry.source, /ENABLE_HEAP_SNAPSHOTS/);
@@ -52,18 +58,40 @@ test('the guide\'s variables are heard by their exact names', async (t) => {
 
 test('a bad value is refused with its name, its place and exit code 2, wherever it stands', async (t) => {
     const ws = workspace(t);
-    for (const value of ['60', '1.5', 'soon', '', '-5s', '0s', '99999999999999999999s', '1h30', 'NaN',
-        'inf', '1e3s', '\u0001s'])
+    for (const value of [
+        '60',
+        '1.5',
+        'soon',
+        '',
+        '-5s',
+        '0s',
+        '99999999999999999999s',
+        '1h30',
+        'NaN',
+        'inf',
+        '1e3s',
+        '\u0001s',
+    ])
         assertError(await heaptap(t, ws, ['config', 'show', '--duration', value]), 2, /duration/);
     for (const value of ['', 'big', '-1MB', '10QB', '99999999999999999999GB', '0x10'])
         assertError(await heaptap(t, ws, ['config', 'show', '--min-free', value]), 2, /min-free/);
     for (const value of ['', '200%', '1.5', '-0.1', 'half', 'NaN'])
-        assertError(await heaptap(t, ws, ['config', 'show', '--max-pause-share', value]), 2, /max-pause-share/);
+        assertError(
+            await heaptap(t, ws, ['config', 'show', '--max-pause-share', value]),
+            2,
+            /max-pause-share/
+        );
     for (const value of ['0', '-4', '1.5', '5s 3', '99999999999999999999'])
-        assertError(await heaptap(t, ws, ['config', 'show'], { env: { HEAP_SNAPSHOT_INTERVAL: value } }), 2,
-            /HEAP_SNAPSHOT_INTERVAL/);
-    assertError(await heaptap(t, ws, ['config', 'show'], { env: { ENABLE_HEAP_SNAPSHOTS: 'maybe' } }), 2,
-        /ENABLE_HEAP_SNAPSHOTS/);
+        assertError(
+            await heaptap(t, ws, ['config', 'show'], { env: { HEAP_SNAPSHOT_INTERVAL: value } }),
+            2,
+            /HEAP_SNAPSHOT_INTERVAL/
+        );
+    assertError(
+        await heaptap(t, ws, ['config', 'show'], { env: { ENABLE_HEAP_SNAPSHOTS: 'maybe' } }),
+        2,
+        /ENABLE_HEAP_SNAPSHOTS/
+    );
     const file = configFile(ws, 'dir = /tmp\nduration = tomorrow\n');
     const run = await heaptap(t, ws, ['config', 'show']);
     assertError(run, 2, /duration/);
@@ -72,12 +100,19 @@ test('a bad value is refused with its name, its place and exit code 2, wherever 
 
 test('a broken configuration file is named with its line', async (t) => {
     const ws = workspace(t);
-    for (const [text, line] of [['nonsense\n', 1], ['\n\nno-such-setting = 1\n', 3],
-        [`dir = ${'x'.repeat(100_000)}\n`, 1], ['dir = /tmp\n\0\0\0\n', 2]]) {
+    for (const [text, line] of [
+        ['nonsense\n', 1],
+        ['\n\nno-such-setting = 1\n', 3],
+        [`dir = ${'x'.repeat(100_000)}\n`, 1],
+        ['dir = /tmp\n\0\0\0\n', 2],
+    ]) {
         const file = configFile(ws, text);
         const run = await heaptap(t, ws, ['config', 'show']);
         assertError(run, 2);
-        assert.ok(run.stderr.includes(`${file}:${line}`), `${JSON.stringify(text.slice(0, 20))}: ${run.stderr}`);
+        assert.ok(
+            run.stderr.includes(`${file}:${line}`),
+            `${JSON.stringify(text.slice(0, 20))}: ${run.stderr}`
+        );
     }
     fs.rmSync(path.join(ws.env.XDG_CONFIG_HOME, 'heaptap/config'));
     assertError(await heaptap(t, ws, ['config', 'show', '--config', ws.path('none')]), 2, /none/);
@@ -85,20 +120,34 @@ test('a broken configuration file is named with its line', async (t) => {
 
 test('config show never prints a password', async (t) => {
     const ws = workspace(t);
-    for (const db of ['postgres://me:hunter2@db/app', 'postgresql://me:hunter2@db/app?sslmode=require',
-        'postgres://db/app?user=me&password=hunter2', 'postgres://me:open@db/app?sslpassword=hunter2',
-        'host=db user=me password=hunter2', "host=db password = 'hunter2' user=me",
-        'host=db PASSWORD=hunter2', 'postgres://me:a@hunter2@db/app', 'postgres://me:a/hunter2@db/app'])
+    for (const db of [
+        'postgres://me:hunter2@db/app',
+        'postgresql://me:hunter2@db/app?sslmode=require',
+        'postgres://db/app?user=me&password=hunter2',
+        'postgres://me:open@db/app?sslpassword=hunter2',
+        'host=db user=me password=hunter2',
+        "host=db password = 'hunter2' user=me",
+        'host=db PASSWORD=hunter2',
+        'postgres://me:a@hunter2@db/app',
+        'postgres://me:a/hunter2@db/app',
+    ])
         for (const json of [[], ['--json']]) {
             const run = await heaptap(t, ws, ['config', 'show', '--db', db, ...json]);
-            assert.ok(!(run.stdout + run.stderr).includes('hunter2'), `${db}:\n${run.stdout}${run.stderr}`);
+            assert.ok(
+                !(run.stdout + run.stderr).includes('hunter2'),
+                `${db}:\n${run.stdout}${run.stderr}`
+            );
         }
 });
 
 test('a mistyped command or option is told the nearest one, exit code 2', async (t) => {
     const ws = workspace(t);
     assertError(await heaptap(t, ws, ['confg']), 2, /config/);
-    assertError(await heaptap(t, ws, ['config', 'show', '--metrics-intervall', '3s']), 2, /metrics-intervall/);
+    assertError(
+        await heaptap(t, ws, ['config', 'show', '--metrics-intervall', '3s']),
+        2,
+        /metrics-intervall/
+    );
     assertError(await heaptap(t, ws, ['config']), 2, /show/);
     assertError(await heaptap(t, ws, ['version', '--duration', '3s']), 2, /duration/);
     assertError(await heaptap(t, ws, ['\u001b[31mred']), 2);
@@ -109,7 +158,8 @@ test('every command has a help page with examples', async (t) => {
     const ws = workspace(t);
     const all = await heaptap(t, ws, ['help']);
     assertExit(all, 0);
-    const names = [...all.stdout.matchAll(/^ {2}([a-z]+) {2,}\S/gm)].map((match) => match[1])
+    const names = [...all.stdout.matchAll(/^ {2}([a-z]+) {2,}\S/gm)]
+        .map((match) => match[1])
         .filter((name) => name !== 'heaptap');
     assert.ok(names.includes('version') && names.includes('config'), all.stdout);
     for (const name of names) {
@@ -118,7 +168,10 @@ test('every command has a help page with examples', async (t) => {
         const head = page.stdout.split('\n').slice(0, 5).join('\n');
         assert.match(head, /^ {2}.*heaptap /m, `examples come first in ${name} --help`);
         assert.deepEqual((await heaptap(t, ws, ['help', name])).stdout, page.stdout);
-        assert.ok(page.stdout.split('\n').every((line) => line.length <= 200), `${name}: a line is too wide`);
+        assert.ok(
+            page.stdout.split('\n').every((line) => line.length <= 200),
+            `${name}: a line is too wide`
+        );
     }
 });
 

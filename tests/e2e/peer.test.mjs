@@ -24,8 +24,7 @@ test('the peer passes a whole snapshot on unchanged', async (t) => {
             const message = JSON.parse(data);
             if (message.method === 'HeapProfiler.addHeapSnapshotChunk')
                 text += message.params.chunk;
-            else if (message.id === 1)
-                resolve();
+            else if (message.id === 1) resolve();
         };
     });
     socket.send('{"id":1,"method":"HeapProfiler.takeHeapSnapshot"}');
@@ -42,19 +41,35 @@ test('the peer notes a ping, an unmasked frame, a fragment, bad JSON and a wide 
     const peer = await startPeer(t);
     const socket = net.connect(peer.port, '127.0.0.1');
     t.after(() => socket.destroy());
-    socket.write('GET /liar HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
-        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n');
-    socket.write(Buffer.concat([
-        frame('', { opcode: PING, mask: true }),
-        frame('{"id":1}'),
-        frame('{"id":2}', { mask: true, fin: false }),
-        frame('{"id":3', { mask: true }),
-        frame('{"id":4294967299}', { mask: true }),
-        frame(Buffer.from('{"id":5,"a":"\xff"}', 'latin1'), { mask: true }),
-    ]));
-    await until(() => peer.faults.length >= 7, () => JSON.stringify(peer.faults), 5000);
-    assert.deepEqual(peer.faults.map((fault) => fault.split(':')[0]), [
-        'frame of opcode 9', 'invalid JSON', 'unmasked frame', 'fragmented message', 'invalid JSON',
-        'id 4294967299', 'invalid UTF-8',
-    ]);
+    socket.write(
+        'GET /liar HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n' +
+            'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n'
+    );
+    socket.write(
+        Buffer.concat([
+            frame('', { opcode: PING, mask: true }),
+            frame('{"id":1}'),
+            frame('{"id":2}', { mask: true, fin: false }),
+            frame('{"id":3', { mask: true }),
+            frame('{"id":4294967299}', { mask: true }),
+            frame(Buffer.from('{"id":5,"a":"\xff"}', 'latin1'), { mask: true }),
+        ])
+    );
+    await until(
+        () => peer.faults.length >= 7,
+        () => JSON.stringify(peer.faults),
+        5000
+    );
+    assert.deepEqual(
+        peer.faults.map((fault) => fault.split(':')[0]),
+        [
+            'frame of opcode 9',
+            'invalid JSON',
+            'unmasked frame',
+            'fragmented message',
+            'invalid JSON',
+            'id 4294967299',
+            'invalid UTF-8',
+        ]
+    );
 });

@@ -7,7 +7,14 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 export const floors = {
-    base: 0, heap: 1, cdp: 1, store: 1, collect: 2, diagnose: 2, show: 2, command: 3,
+    base: 0,
+    heap: 1,
+    cdp: 1,
+    store: 1,
+    collect: 2,
+    diagnose: 2,
+    show: 2,
+    command: 3,
 };
 
 // Where a third-party header may be included: a room, and in how many files of it at most.
@@ -22,29 +29,85 @@ const thirdParty = [
     { match: /^openssl\/(evp|sha|err|rand|ssl)\.h$/ },
 ];
 
-const system = new RegExp('^(' + [
-    'assert', 'complex', 'ctype', 'errno', 'fenv', 'float', 'inttypes', 'iso646', 'limits', 'locale',
-    'math', 'setjmp', 'signal', 'stdalign', 'stdarg', 'stdatomic', 'stdbool', 'stddef', 'stdint',
-    'stdio', 'stdlib', 'stdnoreturn', 'string', 'tgmath', 'threads', 'time', 'wchar', 'wctype',
-    'dirent', 'dlfcn', 'fcntl', 'fnmatch', 'getopt', 'glob', 'ifaddrs', 'langinfo', 'libgen',
-    'malloc', 'netdb', 'poll', 'pthread', 'pwd', 'regex', 'sched', 'semaphore', 'spawn', 'strings',
-    'termios', 'ucontext', 'unistd', 'utime', 'wordexp', 'execinfo', 'pty', 'cpuid', 'immintrin',
-    'x86intrin', 'arm_neon', 'endian', 'byteswap', 'sysexits',
-    '(sys|arpa|net|netinet|linux|asm)/[a-z0-9_-]+', 'sanitizer/[a-z_]+',
-].join('|') + ')\\.h$');
+const system = new RegExp(
+    '^(' +
+        [
+            'assert',
+            'complex',
+            'ctype',
+            'errno',
+            'fenv',
+            'float',
+            'inttypes',
+            'iso646',
+            'limits',
+            'locale',
+            'math',
+            'setjmp',
+            'signal',
+            'stdalign',
+            'stdarg',
+            'stdatomic',
+            'stdbool',
+            'stddef',
+            'stdint',
+            'stdio',
+            'stdlib',
+            'stdnoreturn',
+            'string',
+            'tgmath',
+            'threads',
+            'time',
+            'wchar',
+            'wctype',
+            'dirent',
+            'dlfcn',
+            'fcntl',
+            'fnmatch',
+            'getopt',
+            'glob',
+            'ifaddrs',
+            'langinfo',
+            'libgen',
+            'malloc',
+            'netdb',
+            'poll',
+            'pthread',
+            'pwd',
+            'regex',
+            'sched',
+            'semaphore',
+            'spawn',
+            'strings',
+            'termios',
+            'ucontext',
+            'unistd',
+            'utime',
+            'wordexp',
+            'execinfo',
+            'pty',
+            'cpuid',
+            'immintrin',
+            'x86intrin',
+            'arm_neon',
+            'endian',
+            'byteswap',
+            'sysexits',
+            '(sys|arpa|net|netinet|linux|asm)/[a-z0-9_-]+',
+            'sanitizer/[a-z_]+',
+        ].join('|') +
+        ')\\.h$'
+);
 
 const maxFileLines = 800; // a file with one idea is shorter; beyond this it does two jobs
 const maxFunctionLines = 100; // two screens
 
 function walk(dir, found = []) {
-    if (!fs.existsSync(dir))
-        return found;
+    if (!fs.existsSync(dir)) return found;
     for (const entry of fs.readdirSync(dir, { withFileTypes: true })) {
         const name = path.join(dir, entry.name);
-        if (entry.isDirectory())
-            walk(name, found);
-        else if (/\.[ch]$/.test(entry.name))
-            found.push(name);
+        if (entry.isDirectory()) walk(name, found);
+        else if (/\.[ch]$/.test(entry.name)) found.push(name);
     }
     return found.sort();
 }
@@ -55,8 +118,7 @@ function checkInclude(at, file, room, line, uses, bad) {
         const other = quoted[1].split('/')[0];
         if (!quoted[1].includes('/'))
             bad(at, `includes "${quoted[1]}" without its room: write "room/${quoted[1]}"`);
-        else if (!(other in floors))
-            bad(at, `includes "${quoted[1]}": no such room`);
+        else if (!(other in floors)) bad(at, `includes "${quoted[1]}": no such room`);
         else if (other !== room && floors[other] === floors[room])
             bad(at, `${room} includes sideways from ${other}: both are on floor ${floors[room]}`);
         else if (other !== room && floors[other] > floors[room])
@@ -64,18 +126,19 @@ function checkInclude(at, file, room, line, uses, bad) {
         return;
     }
     const angled = /^\s*#\s*include\s*<([^>]+)>/.exec(line);
-    if (!angled || system.test(angled[1]))
-        return;
+    if (!angled || system.test(angled[1])) return;
     const rule = thirdParty.find((entry) => entry.match.test(angled[1]));
     if (!rule) {
-        bad(at, `includes <${angled[1]}>, which tests/floors/check.mjs does not know: name its module`);
+        bad(
+            at,
+            `includes <${angled[1]}>, which tests/floors/check.mjs does not know: name its module`
+        );
         return;
     }
     if (rule.room && rule.room !== room)
         bad(at, `includes <${angled[1]}>, which belongs to ${rule.room} alone`);
     else if (rule.files) {
-        if (!uses.has(rule))
-            uses.set(rule, []);
+        if (!uses.has(rule)) uses.set(rule, []);
         if (!uses.get(rule).some((use) => use.file === file))
             uses.get(rule).push({ file, at, header: angled[1] });
     }
@@ -90,11 +153,13 @@ function checkShape(name, lines, bad) {
     lines.forEach((line, i) => {
         if (/^typedef\s+(struct|union)\b/.test(line))
             bad(`${name}:${i + 1}`, 'hides a struct behind a typedef: write struct name');
-        if (line === '{')
-            open = i + 1;
+        if (line === '{') open = i + 1;
         if (line === '}' && open) {
             if (i + 1 - open > maxFunctionLines)
-                bad(`${name}:${open}`, `a function of ${i + 1 - open} lines, over ${maxFunctionLines}`);
+                bad(
+                    `${name}:${open}`,
+                    `a function of ${i + 1 - open} lines, over ${maxFunctionLines}`
+                );
             open = 0;
         }
     });
@@ -118,15 +183,27 @@ function checkLinks(root, bad) {
 }
 
 function checkHeaders(root, headers, includes, bad) {
-    const flags = ['-std=gnu11', '-D_GNU_SOURCE', '-fsyntax-only', '-Wall', '-Wextra', '-Werror',
-        `-I${path.join(root, 'src')}`, ...includes.map((dir) => `-I${dir}`)];
+    const flags = [
+        '-std=gnu11',
+        '-D_GNU_SOURCE',
+        '-fsyntax-only',
+        '-Wall',
+        '-Wextra',
+        '-Werror',
+        `-I${path.join(root, 'src')}`,
+        ...includes.map((dir) => `-I${dir}`),
+    ];
     for (const header of headers) {
         const name = path.relative(path.join(root, 'src'), header);
         try {
-            execFileSync(process.env.CC || 'cc', [...flags, '-x', 'c', '-'],
-                { input: `#include "${name}"\n#include "${name}"\n`, stdio: ['pipe', 'pipe', 'pipe'] });
+            execFileSync(process.env.CC || 'cc', [...flags, '-x', 'c', '-'], {
+                input: `#include "${name}"\n#include "${name}"\n`,
+                stdio: ['pipe', 'pipe', 'pipe'],
+            });
         } catch (error) {
-            const first = String(error.stderr).split('\n').find((line) => /error/.test(line));
+            const first = String(error.stderr)
+                .split('\n')
+                .find((line) => /error/.test(line));
             bad(`src/${name}:1`, `does not stand alone: ${first ?? error.message}`);
         }
     }
@@ -152,16 +229,28 @@ export function check(root, { headers = false, includes = [] } = {}) {
         checkShape(name, lines, bad);
         const own = file.replace(/\.c$/, '.h');
         const first = lines.find((line) => /^\s*#\s*include/.test(line));
-        if (file.endsWith('.c') && fs.existsSync(own) && first &&
-            !first.includes(`"${path.relative(src, own)}"`))
+        if (
+            file.endsWith('.c') &&
+            fs.existsSync(own) &&
+            first &&
+            !first.includes(`"${path.relative(src, own)}"`)
+        )
             bad(`${name}:1`, `does not include its own header first`);
     }
     for (const [rule, list] of uses)
         for (const use of list.slice(rule.files))
-            bad(use.at, `includes <${use.header}>, which ${list[0].file} already does: one module each`);
+            bad(
+                use.at,
+                `includes <${use.header}>, which ${list[0].file} already does: one module each`
+            );
     checkLinks(root, bad);
     if (headers)
-        checkHeaders(root, files.filter((file) => file.endsWith('.h')), includes, bad);
+        checkHeaders(
+            root,
+            files.filter((file) => file.endsWith('.h')),
+            includes,
+            bad
+        );
     return { files: files.length, found };
 }
 
@@ -171,16 +260,12 @@ if (import.meta.url === pathToFileURL(process.argv[1]).href) {
     let root;
     while (args.length) {
         const word = args.shift();
-        if (word === '--headers')
-            options.headers = true;
-        else if (word === '--include')
-            options.includes.push(args.shift());
-        else
-            root = path.resolve(word);
+        if (word === '--headers') options.headers = true;
+        else if (word === '--include') options.includes.push(args.shift());
+        else root = path.resolve(word);
     }
     const { files, found } = check(root, options);
-    for (const line of found)
-        console.log(line);
+    for (const line of found) console.log(line);
     console.log(`${files} files, ${found.length} violations`);
     process.exitCode = found.length || !files ? 1 : 0;
 }

@@ -1,0 +1,272 @@
+// Measures what a capture costs the target and us, and prints tables; asserts nothing.
+// capture.mjs [--heap 50] [--node 20,24] [--rounds 3] [--targets 100] [--only capture|sample|many]
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { binary, house, shop, sleep, start, startTarget } from '../../e2e/lib.mjs';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const tools =
+    process.env.HEAPTAP_BENCH_TOOLS ?? path.join(house, 'build/release/tests/bench/capture');
+const options = { heap: '50', node: '20,24', rounds: '3', targets: '100', only: '' };
+for (let i = 2; i < process.argv.length; i += 2) {
+    const name = process.argv[i].replace(/^--/, '');
+    if (!(name in options) || process.argv[i + 1] === undefined) {
+        console.error(`capture.mjs: unknown option or no value: ${process.argv[i]}`);
+        process.exit(2);
+    }
+    options[name] = process.argv[i + 1];
+}
+const rounds = Number(options.rounds);
+const work = fs.mkdtempSync(path.join(os.tmpdir(), 'heaptap-bench-'));
+
+// Stands in for the test of the harness: what is to be done at the end of one measurement.
+async function scope(fn) {
+    const ends = [];
+    try {
+        return await fn({ after: (end) => ends.push(end) });
+    } finally {
+        for (const end of ends.reverse()) await end();
+    }
+}
+
+const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+const ask = async (target, page) => (await fetch(target.url + page)).json();
+
+// CPU of a process in µs: what its threads ran, to the nanosecond, so that little shows too.
+function cpuOf(pid) {
+    let total = 0;
+    for (const id of fs.readdirSync(`/proc/${pid}/task`)) {
+        try {
+            total += Number(
+                fs.readFileSync(`/proc/${pid}/task/${id}/schedstat`, 'utf8').split(' ')[0]
+            );
+        } catch {
+            // a thread that just ended
+        }
+    }
+    return total / 1e3;
+}
+
+async function measured(t, words, env) {
+    const file = path.join(work, 'cost.json');
+    const run = start(t, path.join(tools, 'measure'), [file, ...words], { env });
+    await run.done;
+    if (run.code !== 0) throw new Error(`${words.join(' ')} ended with ${run.code}: ${run.stderr}`);
+    return { ...JSON.parse(fs.readFileSync(file, 'utf8')), stdout: run.stdout };
+}
+
+const env = { ...process.env, HOME: work, XDG_STATE_HOME: work, XDG_CONFIG_HOME: work };
+
+const modes = {
+    'v8.writeHeapSnapshot': async (t, target) => {
+        const answer = await ask(target, '/write');
+        return { wall_ms: answer.wall_ms, bytes: answer.bytes };
+    },
+    'reader that discards': async (t, target) => {
+        const cost = await measured(t, [
+            path.join(tools, 'discard'),
+            String(target.port),
+            new URL(target.ws).pathname,
+        ]);
+        return { ...cost, bytes: JSON.parse(cost.stdout).bytes };
+    },
+    'heaptap snapshot': (t, target) => heaptapSnapshot(t, target, []),
+    'heaptap snapshot --compress': (t, target) => heaptapSnapshot(t, target, ['--compress']),
+};
+
+async function heaptapSnapshot(t, target, more) {
+    const dir = fs.mkdtempSync(path.join(work, 'files-'));
+    const cost = await measured(
+        t,
+        [binary, 'snapshot', '--force', '-q', '--dir', dir, ...more, String(target.port)],
+        env
+    );
+    const bytes = fs.statSync(path.join(dir, fs.readdirSync(dir)[0])).size;
+    fs.rmSync(dir, { recursive: true });
+    return { ...cost, bytes };
+}
+
+function table(head, rows) {
+    const all = [head, ...rows].map((row) => row.map(String));
+    const widths = head.map((_, i) => Math.max(...all.map((row) => row[i].length)));
+    for (const row of all)
+        console.log(
+            row.map((cell, i) => (i ? cell.padStart(widths[i]) : cell.padEnd(widths[i]))).join('  ')
+        );
+    console.log();
+}
+
+async function benchCapture(node) {
+    const results = Object.fromEntries(Object.keys(modes).map((mode) => [mode, []]));
+    let heap = 0;
+    // Modes take turns, each in a process of its own, so that a busy minute hits them all.
+    for (let round = 0; round < rounds; round++)
+        for (const [mode, run] of Object.entries(modes))
+            await scope(async (t) => {
+                const target = await startTarget(t, {
+                    node,
+                    script: path.join(here, 'target.js'),
+                    args: [options.heap],
+                    flags: ['--max-old-space-size=8192'],
+                });
+                heap = (await ask(target, '/')).heap_mb;
+                await sleep(300);
+                await ask(target, '/reset');
+                const result = await run(t, target);
+                await sleep(50);
+                result.stall_ms = (await ask(target, '/')).stall_ms;
+                const status = fs.readFileSync(`/proc/${target.pid}/status`, 'utf8');
+                result.hwm_mb = Number(/VmHWM:\s+(\d+)/.exec(status)[1]) / 1024;
+                results[mode].push(result);
+            });
+    const figure = (mode, name) => median(results[mode].map((result) => result[name] ?? NaN));
+    const base = 'v8.writeHeapSnapshot';
+    const bare = 'reader that discards';
+    console.log(`Capture of a ${heap.toFixed(0)} MB heap, Node ${node}, medians of ${rounds}`);
+    table(
+        [
+            'mode',
+            'MB',
+            'wall ms',
+            'to v8',
+            'to discard',
+            'stall ms',
+            'to v8',
+            'client CPU ms',
+            'client RSS MB',
+            'target peak MB',
+        ],
+        Object.keys(modes).map((mode) => {
+            const number = (name, digits = 0) => {
+                const value = figure(mode, name);
+                return Number.isNaN(value) ? '-' : value.toFixed(digits);
+            };
+            const ratio = (name, to) => (figure(mode, name) / figure(to, name)).toFixed(2);
+            return [
+                mode,
+                (figure(mode, 'bytes') / 1048576).toFixed(0),
+                number('wall_ms'),
+                ratio('wall_ms', base),
+                mode === base ? '-' : ratio('wall_ms', bare),
+                number('stall_ms'),
+                ratio('stall_ms', base),
+                number('cpu_ms'),
+                number('rss_mb', 1),
+                number('hwm_mb'),
+            ];
+        })
+    );
+}
+
+async function benchSample(node) {
+    const seconds = 6;
+    const everyMs = 20;
+    await scope(async (t) => {
+        const target = await startTarget(t, { node, script: shop.cjs });
+        await sleep(1000);
+        const idleBegin = cpuOf(target.pid);
+        await sleep(seconds * 1000);
+        const idle = cpuOf(target.pid) - idleBegin;
+        const db = path.join(work, `sample-${node}.db`);
+        const begin = cpuOf(target.pid);
+        const cost = await measured(
+            t,
+            [
+                binary,
+                'run',
+                '-q',
+                '--no-snapshots',
+                '--duration',
+                `${seconds}s`,
+                '--metrics-interval',
+                `${everyMs}ms`,
+                '--dir',
+                work,
+                '--db',
+                `sqlite:${db}`,
+                String(target.port),
+            ],
+            env
+        );
+        const spent = cpuOf(target.pid) - begin - idle;
+        const rows = Number(execFileSync('sqlite3', [db, 'SELECT count(*) FROM memory_metrics']));
+        console.log(`One sample of an idle Node ${node}, mean of ${rows}`);
+        table(
+            ['target CPU µs a sample', 'heaptap CPU µs a sample', 'heaptap RSS MB'],
+            [[(spent / rows).toFixed(1), ((cost.cpu_ms * 1000) / rows).toFixed(1), cost.rss_mb]]
+        );
+    });
+}
+
+async function benchMany(node) {
+    const count = Number(options.targets);
+    const seconds = 15;
+    await scope(async (t) => {
+        const targets = [];
+        for (let i = 0; i < count; i++)
+            targets.push(await startTarget(t, { node, script: shop.cjs }));
+        await sleep(2000);
+        const db = path.join(work, 'many.db');
+        const cost = await measured(
+            t,
+            [
+                binary,
+                'run',
+                '-q',
+                '--no-snapshots',
+                '--duration',
+                `${seconds}s`,
+                '--metrics-interval',
+                '1s',
+                '--dir',
+                work,
+                '--db',
+                `sqlite:${db}`,
+                ...targets.map((target) => String(target.port)),
+            ],
+            env
+        );
+        const rows = Number(execFileSync('sqlite3', [db, 'SELECT count(*) FROM memory_metrics']));
+        const late = execFileSync(
+            'sqlite3',
+            [
+                db,
+                `SELECT count(*) FROM (SELECT target_id
+            FROM memory_metrics GROUP BY target_id HAVING count(*) < ${seconds - 1})`,
+            ],
+            { encoding: 'utf8' }
+        );
+        console.log(`${count} targets (Node ${node}) sampled every second for ${seconds} s`);
+        table(
+            [
+                'heaptap CPU ms',
+                '% of a core',
+                'heaptap RSS MB',
+                'rows',
+                'targets with rows missing',
+            ],
+            [
+                [
+                    cost.cpu_ms,
+                    ((cost.cpu_ms / cost.wall_ms) * 100).toFixed(2),
+                    cost.rss_mb,
+                    rows,
+                    late.trim(),
+                ],
+            ]
+        );
+    });
+}
+
+try {
+    for (const node of options.node.split(',')) {
+        if (!options.only || options.only === 'capture') await benchCapture(node);
+        if (!options.only || options.only === 'sample') await benchSample(node);
+    }
+    if (!options.only || options.only === 'many') await benchMany('22');
+} finally {
+    fs.rmSync(work, { recursive: true, force: true });
+}

@@ -1,0 +1,367 @@
+// Every way to name a target finds it, and what is no target is told at once.
+import assert from 'node:assert/strict';
+import fs from 'node:fs';
+import http from 'node:http';
+import net from 'node:net';
+import test from 'node:test';
+import { startPeer } from './peer.mjs';
+import {
+    alive,
+    assertError,
+    assertExit,
+    freePort,
+    heaptap,
+    readSnapshot,
+    sleep,
+    start,
+    startTarget,
+    until,
+    versions,
+    workspace,
+} from './lib.mjs';
+
+async function list(t, ws, ...words) {
+    const run = await heaptap(t, ws, ['targets', '--json', ...words]);
+    assertExit(run, 0);
+    const found = JSON.parse(run.stdout);
+    assert.ok(Array.isArray(found.targets), run.stdout);
+    return found.targets;
+}
+
+async function snapshotOf(t, ws, word, args = [], options = {}) {
+    const file = ws.path(`one-${Math.random()}.heapsnapshot`);
+    const run = await heaptap(t, ws, ['snapshot', word, '-o', file, ...args], options);
+    assertExit(run, 0);
+    return readSnapshot(file);
+}
+
+test('targets lists a process with title, pid, version and heap use, on every Node', async (t) => {
+    const ws = workspace(t);
+    for (const node of versions) {
+        const target = await startTarget(t, { node });
+        const [entry, ...rest] = await list(t, ws, String(target.port));
+        assert.equal(rest.length, 0);
+        assert.equal(entry.kind, 'node');
+        assert.equal(entry.pid, target.pid);
+        assert.match(JSON.stringify(entry), new RegExp(`${node}\\.\\d+\\.\\d+`));
+        assert.ok(entry.heap_used > 1e6 && entry.heap_used < 1e8, `heap_used ${entry.heap_used}`);
+        assert.match(entry.title, /server\.js/);
+        target.child.kill();
+    }
+});
+
+test('targets without an address finds the Node processes of this host, open or not', async (t) => {
+    const ws = workspace(t);
+    const open = await startTarget(t, { node: '24' });
+    const closed = await startTarget(t, { node: '20', inspect: '' });
+    const found = await list(t, ws);
+    const one = found.find((entry) => entry.pid === open.pid);
+    const other = found.find((entry) => entry.pid === closed.pid);
+    assert.ok(one, 'the one with an inspector');
+    assert.ok(other, 'the one without');
+    assert.ok(one.target?.includes(String(open.port)), JSON.stringify(one));
+    assert.equal(alive(closed.pid), true);
+    assert.ok(!closed.stderr.includes('Debugger listening'), 'listing must not open an inspector');
+    const text = await heaptap(t, ws, ['targets']);
+    assertExit(text, 0);
+    assert.match(text.stdout, new RegExp(`\\b${closed.pid}\\b`));
+});
+
+test('a target is found by port, host:port, name, IPv6, URL, title and number', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t);
+    for (const word of [
+        String(target.port),
+        `127.0.0.1:${target.port}`,
+        `localhost:${target.port}`,
+        target.ws,
+        `${target.port}#1`,
+        `${target.port}#server.js`,
+        `pid:${target.pid}`,
+    ])
+        await t.test(word, (t) => snapshotOf(t, ws, word));
+    const six = await startTarget(t, { inspect: '--inspect=[::1]:0' }).catch(() => null);
+    if (six) await t.test('[::1]:port', (t) => snapshotOf(t, ws, `[::1]:${six.port}`));
+    else
+        assert.ok(
+            !fs.existsSync('/proc/net/if_inet6') ||
+                !fs.readFileSync('/proc/net/if_inet6', 'utf8').includes('lo'),
+            'this host has ::1 but the target cannot listen there'
+        );
+});
+
+test('one of several is picked by number or title, a wrong one is told what there is', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t);
+    const peer = await startPeer(t, {
+        upstream: target.port,
+        list: (entries) => [
+            {
+                ...entries[0],
+                id: 'first',
+                title: 'front desk',
+                webSocketDebuggerUrl: entries[0].webSocketDebuggerUrl.replace(/[^/]*$/, 'wrong'),
+            },
+            { ...entries[0], title: 'back office' },
+        ],
+    });
+    await snapshotOf(t, ws, `${peer.port}#2`);
+    await snapshotOf(t, ws, `${peer.port}#back office`);
+    for (const word of [`${peer.port}#7`, `${peer.port}#nobody`, String(peer.port)])
+        assertError(
+            await heaptap(t, ws, ['snapshot', word, '--dir', ws.dir]),
+            2,
+            /front desk[\s\S]*back office/
+        );
+    assert.deepEqual(ws.files(), []);
+});
+
+test('pid:N opens the inspector of a running process, on every Node', async (t) => {
+    const ws = workspace(t);
+    for (const node of versions) {
+        const target = await startTarget(t, { node, inspect: '', flags: ['--inspect-port=0'] });
+        const snapshot = await snapshotOf(t, ws, `pid:${target.pid}`);
+        assert.ok(snapshot.snapshot.node_count > 10_000, node);
+        assert.ok(alive(target.pid));
+        await target.get('/health');
+        target.child.kill();
+    }
+});
+
+test('a process that is no Node is never signalled', async (t) => {
+    const ws = workspace(t);
+    const other = start(t, 'sleep', ['60']);
+    const shell = start(t, 'bash', ['-c', 'exec -a node sleep 60']);
+    for (const process of [other, shell])
+        assertError(
+            await heaptap(t, ws, ['snapshot', `pid:${process.pid}`, '--dir', ws.dir]),
+            3,
+            new RegExp(String(process.pid))
+        );
+    await sleep(200);
+    assert.ok(alive(other.pid) && alive(shell.pid), 'SIGUSR1 ended a process that is no Node');
+    assertError(
+        await heaptap(t, ws, ['snapshot', 'pid:999999999', '--dir', ws.dir]),
+        3,
+        /999999999/
+    );
+});
+
+test('a Node that does not open its inspector is told in bounded time', async (t) => {
+    const ws = workspace(t);
+    const deaf = await startTarget(t, { inspect: '', flags: ['--disable-sigusr1'] });
+    const own = await startTarget(t, {
+        inspect: '',
+        listens: false,
+        code: 'process.on("SIGUSR1", () => console.log("mine")); console.log("up"); setInterval(() => {}, 1000)',
+    });
+    await own.printed(/up/, 'stdout');
+    for (const target of [deaf, own]) {
+        const run = await heaptap(t, ws, ['snapshot', `pid:${target.pid}`, '--dir', ws.dir], {
+            timeout: 30_000,
+        });
+        assertError(run, 3, new RegExp(String(target.pid)));
+        assert.ok(alive(target.pid));
+    }
+});
+
+test('words that are no target are refused with exit code 2', async (t) => {
+    const ws = workspace(t);
+    for (const word of [
+        '0',
+        '65536',
+        '99999999999',
+        '-1',
+        'host:',
+        ':9229',
+        '127.0.0.1:abc',
+        '127.0.0.1:0',
+        'ws://',
+        'ws://:1/x',
+        'pid:',
+        'pid:0',
+        'pid:-1',
+        'pid:abc',
+        'pid:1.5',
+        '[::1',
+        '[::1]',
+        '[zz]:9229',
+        'http://127.0.0.1:1/',
+        'a b:9229',
+        '127.0.0.1:9229#',
+        'x'.repeat(300) + ':9229',
+        '127.0.0.1:9229\r\nX: y',
+        '\u0000',
+        '',
+    ].filter(Boolean)) {
+        if (word.includes('\0')) continue;
+        assertError(await heaptap(t, ws, ['snapshot', word, '--dir', ws.dir]), 2);
+    }
+});
+
+test('nothing listening is told at once, with the address', async (t) => {
+    const ws = workspace(t);
+    const port = await freePort();
+    for (const command of [['snapshot', '--dir', ws.dir], ['run', ...ws.own], ['targets']]) {
+        const run = await heaptap(t, ws, [...command, String(port)]);
+        assertError(run, 3, new RegExp(String(port)));
+        assert.ok(run.ms < 5000, `${run.ms} ms`);
+    }
+    assert.deepEqual(ws.files(), []);
+});
+
+test('a plain web server is told not to be an inspector', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t);
+    const port = new URL(target.url).port;
+    const run = await heaptap(t, ws, ['snapshot', port, '--dir', ws.dir]);
+    assertError(run, 3, /inspector/);
+    assert.ok(run.ms < 10_000);
+});
+
+test('run --wait waits for a target that is not there yet', async (t) => {
+    const ws = workspace(t);
+    const port = await freePort();
+    const running = heaptap(t, ws, [
+        'run',
+        '--wait',
+        '20s',
+        '--duration',
+        '1s',
+        '--metrics-interval',
+        '200ms',
+        '--no-snapshots',
+        ...ws.own,
+        String(port),
+    ]);
+    await sleep(1500);
+    await startTarget(t, { inspect: `--inspect=127.0.0.1:${port}` });
+    assertExit(await running, 0);
+    const run = await heaptap(t, ws, [
+        'run',
+        '--wait',
+        '1s',
+        '--duration',
+        '1s',
+        '--no-snapshots',
+        ...ws.own,
+        String(await freePort()),
+    ]);
+    assertError(run, 3);
+    assert.ok(run.ms >= 900 && run.ms < 10_000, `${run.ms} ms`);
+});
+
+test('another host is refused without --allow-remote, before a packet leaves', async (t) => {
+    const ws = workspace(t);
+    // In a network of its own, so that no packet could leave even if it tried.
+    const wrapper = ['unshare', '--map-root-user', '--net'];
+    for (const word of [
+        '192.0.2.1:9229',
+        '[2001:db8::1]:9229',
+        'ws://192.0.2.1:9229/x',
+        'no-such-host.invalid:9229',
+    ]) {
+        const run = await heaptap(t, ws, ['snapshot', word, '--dir', ws.dir], { wrapper });
+        assert.ok(run.code >= 2 && run.code <= 4, `${word}: ${run.code} ${run.stderr}`);
+        if (!word.includes('invalid')) assert.match(run.stderr, /--allow-remote/);
+        assert.ok(run.ms < 15_000);
+    }
+});
+
+test('a target that waits for a debugger is told from one that hangs', async (t) => {
+    const ws = workspace(t);
+    for (const [node, flag] of [
+        ['18', '--inspect-brk'],
+        ['22', '--inspect-brk'],
+        ['24', '--inspect-wait'],
+    ]) {
+        const target = await startTarget(t, { node, inspect: `${flag}=127.0.0.1:0` });
+        const run = await heaptap(
+            t,
+            ws,
+            [
+                'run',
+                '--duration',
+                '2s',
+                '--metrics-interval',
+                '200ms',
+                '--no-snapshots',
+                ...ws.own,
+                String(target.port),
+            ],
+            { timeout: 30_000 }
+        );
+        assert.match(run.stderr + run.stdout, /wait|brk|debugger/i, `${node} ${flag}`);
+        target.child.kill();
+    }
+});
+
+test('a hung target is waited for, and --timeout ends the wait with 124', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t, {
+        node: '24',
+        listens: false,
+        code: 'console.log("up"); setTimeout(() => { for (;;); }, 300)',
+    });
+    await sleep(800);
+    const run = await heaptap(t, ws, [
+        'snapshot',
+        String(target.port),
+        '--dir',
+        ws.dir,
+        '--timeout',
+        '3s',
+    ]);
+    assertError(run, 124);
+    assert.deepEqual(ws.files(), []);
+});
+
+test('redirects are not followed', async (t) => {
+    const ws = workspace(t);
+    let hits = 0;
+    const other = http
+        .createServer((request, response) => {
+            hits++;
+            response.end('[]');
+        })
+        .listen(0, '127.0.0.1');
+    t.after(() => other.close());
+    await until(() => other.address(), 'the other server');
+    const first = net
+        .createServer((socket) => {
+            socket.on('error', () => {});
+            socket.on('data', () =>
+                socket.end(
+                    'HTTP/1.1 302 Found\r\n' +
+                        `Location: http://127.0.0.1:${other.address().port}/json/list\r\nContent-Length: 0\r\n\r\n`
+                )
+            );
+        })
+        .listen(0, '127.0.0.1');
+    t.after(() => first.close());
+    await until(() => first.address(), 'the first server');
+    assertError(
+        await heaptap(t, ws, ['snapshot', String(first.address().port), '--dir', ws.dir]),
+        3
+    );
+    assert.equal(hits, 0);
+});
+
+test('workers of a process are listed with it', async (t) => {
+    const ws = workspace(t);
+    const code = `const { Worker } = require('node:worker_threads');
+        new Worker('setInterval(() => {}, 1000)',
+            { eval: true, name: 'helper' }).on('online', () => console.log('up'));`;
+    for (const node of versions) {
+        const target = await startTarget(t, { node, listens: false, code });
+        await target.printed(/up/, 'stdout');
+        // A worker that has only just begun may miss the first look.
+        let found = [];
+        for (let look = 0; look < 5 && found.length < 2; look++)
+            found = await list(t, ws, String(target.port));
+        assert.equal(found.length, 2, JSON.stringify(found));
+        const worker = found.find((entry) => entry.kind === 'worker');
+        assert.ok(worker, JSON.stringify(found));
+        target.child.kill();
+    }
+});
