@@ -161,42 +161,66 @@ async function benchCapture(node) {
     );
 }
 
+// What one run costs the target and us, in microseconds, and how many readings it took.
+async function sampled(t, target, everyMs, seconds) {
+    const db = path.join(work, `sample-${everyMs}-${target.pid}.db`);
+    const begin = cpuOf(target.pid);
+    const cost = await measured(
+        t,
+        [
+            ...[binary, 'run', '-q', '--no-snapshots', '--live-profile', 'off'],
+            ...['--duration', `${seconds}s`, '--metrics-interval', `${everyMs}ms`],
+            ...['--dir', work, '--db', `sqlite:${db}`, String(target.port)],
+        ],
+        env
+    );
+    const spent = cpuOf(target.pid) - begin;
+    const rows = Number(execFileSync('sqlite3', [db, 'SELECT count(*) FROM memory_metrics']));
+    return { rows, target: spent, own: cost.cpu_ms * 1000, rss: cost.rss_mb };
+}
+
+// The cheapest question there is, at the same pace: waking an idle process costs more than asking.
+async function cheapestQuestion(target, everyMs, count) {
+    const socket = new WebSocket(target.ws);
+    await new Promise((resolve) => (socket.onopen = resolve));
+    const ask = (id) => {
+        socket.send(`{"id":${id},"method":"Runtime.evaluate","params":{"expression":"1"}}`);
+        return new Promise((resolve) => (socket.onmessage = resolve));
+    };
+    await ask(1);
+    const begin = cpuOf(target.pid);
+    for (let id = 2; id < count + 2; id++) {
+        await ask(id);
+        await sleep(everyMs);
+    }
+    const spent = cpuOf(target.pid) - begin;
+    socket.close();
+    return spent / count;
+}
+
+// Two runs of the same length, few readings and many: the difference is the readings' alone, without
+// attaching, leaving and what the process does anyway.
 async function benchSample(node) {
     const seconds = 6;
-    const everyMs = 20;
     await scope(async (t) => {
         const target = await startTarget(t, { node, script: shop.cjs });
         await sleep(1000);
-        const idleBegin = cpuOf(target.pid);
-        await sleep(seconds * 1000);
-        const idle = cpuOf(target.pid) - idleBegin;
-        const db = path.join(work, `sample-${node}.db`);
-        const begin = cpuOf(target.pid);
-        const cost = await measured(
-            t,
-            [
-                binary,
-                'run',
-                '-q',
-                '--no-snapshots',
-                '--duration',
-                `${seconds}s`,
-                '--metrics-interval',
-                `${everyMs}ms`,
-                '--dir',
-                work,
-                '--db',
-                `sqlite:${db}`,
-                String(target.port),
-            ],
-            env
-        );
-        const spent = cpuOf(target.pid) - begin - idle;
-        const rows = Number(execFileSync('sqlite3', [db, 'SELECT count(*) FROM memory_metrics']));
+        await sampled(t, target, 1000, 2); // warm
+        const few = await sampled(t, target, 2000, seconds);
+        const many = await sampled(t, target, 20, seconds);
+        const rows = many.rows - few.rows;
+        const cheapest = await cheapestQuestion(target, 20, 200);
         console.log(`One sample of an idle Node ${node}, mean of ${rows}`);
         table(
-            ['target CPU µs a sample', 'heaptap CPU µs a sample', 'heaptap RSS MB'],
-            [[(spent / rows).toFixed(1), ((cost.cpu_ms * 1000) / rows).toFixed(1), cost.rss_mb]]
+            ['target CPU µs a sample', 'of it for evaluate 1', 'heaptap CPU µs a sample', 'heaptap RSS MB'],
+            [
+                [
+                    ((many.target - few.target) / rows).toFixed(1),
+                    cheapest.toFixed(1),
+                    ((many.own - few.own) / rows).toFixed(1),
+                    many.rss,
+                ],
+            ]
         );
     });
 }
