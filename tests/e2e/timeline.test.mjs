@@ -19,6 +19,26 @@ setInterval(() => { stashInvoice(i++); garbage(); }, 10);`;
 // One capture at a time on a host: another test's may come first.
 const PATIENT = { timeout: 180_000 };
 
+// Objects in the file that carry a trace whose innermost function has that name.
+function liveIn(file, name) {
+    const { meta } = file.snapshot;
+    const infos = file.trace_function_infos;
+    const width = meta.trace_function_info_fields.length;
+    const traces = new Set();
+    const walk = (tree) => {
+        for (let i = 0; i < tree.length; i += 5) {
+            if (file.strings[infos[tree[i + 1] * width + 1]] === name) traces.add(tree[i]);
+            walk(tree[i + 4]);
+        }
+    };
+    walk(file.trace_tree);
+    const stride = meta.node_fields.length;
+    const at = meta.node_fields.indexOf('trace_node_id');
+    let live = 0;
+    for (let i = at; i < file.nodes.length; i += stride) if (traces.has(file.nodes[i])) live++;
+    return live;
+}
+
 for (const node of versions) {
     test(`--stacks shows the leaking line, Node ${node}`, async (t) => {
         const ws = workspace(t);
@@ -40,12 +60,13 @@ for (const node of versions) {
         const recorded = answer.intervals.slice(1).reduce((sum, interval) => sum + interval.live_bytes, 0);
         assert.ok(recorded > 100_000, `${recorded} bytes in the intervals`);
         assert.ok(answer.recorded_with_stack > 0 && answer.recorded_with_stack <= answer.recorded_live_count);
-        if (whole)
-            assert.ok(answer.sites[0].live_count > 0.9 * answer.sites[0].count, JSON.stringify(answer.sites[0]).slice(0, 300));
         const [name] = ws.files();
         assert.match(name, /^heap-timeline-.*\.heaptimeline$/);
         const file = readSnapshot(`${ws.dir}/${name}`);
         assert.equal(file.samples.length, 2 * answer.intervals.length);
+        // How many stacks V8 keeps differs from one recording to the next, on Node 20 too; that we
+        // count each that the file has does not.
+        assert.equal(answer.sites[at].live_count, liveIn(file, 'Invoice'));
         const [row] = sql(ws.db, 'SELECT kind, state, bytes, node_count, pause_ms FROM heap_snapshots');
         assert.equal(row.kind, 'heaptimeline');
         assert.equal(row.state, 'complete');
