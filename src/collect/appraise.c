@@ -11,6 +11,7 @@
 #include "collect/appraise.h"
 
 #include "base/clock.h"
+#include "collect/folder.h"
 #include "collect/host.h"
 #include "cdp/proto.h"
 
@@ -284,7 +285,7 @@ static void gather_facts(struct appraisal *a, const struct sample *s)
         f->host_available = -1;
     if (id->host_pid && host_cgroup("", id->host_pid, &group) == 0 && group.limit >= 0)
         f->group_room = group.limit > group.current ? group.limit - group.current : 0;
-    if (host_disk_free(a->options.folder, &f->disk_free, &e) != 0)
+    if (capture_folder_free_bytes(a->options.folder, &f->disk_free, &e) != 0)
         f->disk_free = -1;
     a->costs.retained = f->retained;
 }
@@ -304,7 +305,7 @@ static void decide(struct appraisal *a)
     if (!a->handlers->make_room(a->arg, v->disk_wanted) &&
         (v->answer == GUARD_DEGRADE || !a->handlers->make_room(a->arg, guard_compressed(v))))
         return;
-    if (host_disk_free(a->options.folder, &a->facts.disk_free, &e) != 0)
+    if (capture_folder_free_bytes(a->options.folder, &a->facts.disk_free, &e) != 0)
         a->facts.disk_free = -1;
     a->facts.quota_room = a->handlers->quota_room(a->arg);
     guard_decide(&a->facts, &a->options.limits, v);

@@ -513,21 +513,6 @@ void attachment_set_pid(struct attachment *a, pid_t pid)
         timer_start(a->timer, 0);
 }
 
-const char *attachment_name(const struct attachment *a)
-{
-    return a->name;
-}
-
-bool attachment_is_attached(const struct attachment *a)
-{
-    return a->state == STATE_ATTACHED;
-}
-
-struct cdp_connection *attachment_connection(const struct attachment *a)
-{
-    return a->connection;
-}
-
 static void released(void *arg)
 {
     struct attachment *a = arg;

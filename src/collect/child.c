@@ -229,11 +229,6 @@ out:
     return rc;
 }
 
-pid_t child_pid(const struct child *c)
-{
-    return c->pid;
-}
-
 void child_stop(struct child *c, int64_t grace_us)
 {
     kill(-c->pid, SIGTERM);

@@ -25,8 +25,6 @@ struct child_handlers {
 int child_start(struct loop *l, char *const *command, const char *match,
     const struct child_handlers *h, void *arg, struct child **ret, struct err *e) MUST_USE;
 
-pid_t child_pid(const struct child *c);
-
 /* The watched process is gone: look for the next. */
 void child_look_again(struct child *c);
 

@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define SMALL_FILE   8192 /* /proc/PID/status is about 1.5 KB */
@@ -99,15 +98,6 @@ static int64_t ticks_to_us(int64_t ticks)
     return ticks * (1000000 / sysconf(_SC_CLK_TCK));
 }
 
-int host_cpu_time(pid_t pid, int64_t *ret_us)
-{
-    int64_t user, system;
-    if (stat_field(pid, 14, &user) != 0 || stat_field(pid, 15, &system) != 0)
-        return ERR_IO;
-    *ret_us = ticks_to_us(user + system);
-    return 0;
-}
-
 int host_start_time(pid_t pid, int64_t *ret_ticks)
 {
     return stat_field(pid, 22, ret_ticks);
@@ -122,14 +112,6 @@ int host_started_at(pid_t pid, int64_t *ret_wall_ms)
         sscanf(text, "%lf", &uptime) != 1)
         return ERR_IO;
     *ret_wall_ms = clock_wall_ms() - (int64_t)(uptime * 1000) + ticks_to_us(ticks) / 1000;
-    return 0;
-}
-
-int host_boot_id(char out[HOST_BOOT_ID_SIZE])
-{
-    if (read_small("/proc/sys/kernel/random/boot_id", out, HOST_BOOT_ID_SIZE) < 0)
-        return ERR_IO;
-    out[strcspn(out, "\n")] = '\0';
     return 0;
 }
 
@@ -489,14 +471,5 @@ int host_cgroup(const char *root, pid_t pid, struct host_limit *ret)
         }
     }
     *ret = tightest;
-    return 0;
-}
-
-int host_disk_free(const char *folder, int64_t *ret_bytes, struct err *e)
-{
-    struct statvfs facts;
-    if (statvfs(folder, &facts) != 0)
-        return err_set_errno(e, ERR_IO, errno, "cannot look at the folder %s", folder);
-    *ret_bytes = (int64_t)facts.f_bavail * (int64_t)facts.f_frsize;
     return 0;
 }

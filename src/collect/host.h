@@ -17,16 +17,10 @@
 int host_rss(pid_t pid, int64_t *ret_bytes) MUST_USE;
 int host_rss_peak(pid_t pid, int64_t *ret_bytes) MUST_USE;
 
-/* User and system CPU time of all threads, microseconds. */
-int host_cpu_time(pid_t pid, int64_t *ret_us) MUST_USE;
-
 /* Clock ticks between boot and the start of the process: with the pid it names one process. */
 int host_start_time(pid_t pid, int64_t *ret_ticks) MUST_USE;
 /* The same moment as wall-clock milliseconds since 1970. */
 int host_started_at(pid_t pid, int64_t *ret_wall_ms) MUST_USE;
-
-#define HOST_BOOT_ID_SIZE 40
-int host_boot_id(char out[HOST_BOOT_ID_SIZE]) MUST_USE;
 
 /* The command line with spaces between its words, cut to fit. "" for kernel threads. */
 int host_command_line(pid_t pid, char out[HOST_COMMAND_SIZE]) MUST_USE;
@@ -71,8 +65,5 @@ struct host_limit {
 /* The tightest memory limit of the process' control groups, version 1 or 2. root is "" or, in
  * tests, a folder that holds a proc and a sys tree. */
 int host_cgroup(const char *root, pid_t pid, struct host_limit *ret) MUST_USE;
-
-/* Bytes that an unprivileged user may still write in the folder's file system. */
-int host_disk_free(const char *folder, int64_t *ret_bytes, struct err *e) MUST_USE;
 
 #endif

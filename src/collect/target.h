@@ -81,11 +81,6 @@ int attachment_new(struct loop *l, const struct attachment_options *o,
 /* Follows another process from now on (the old one is gone). */
 void attachment_set_pid(struct attachment *a, pid_t pid);
 
-/* "127.0.0.1:9229" or what the user wrote. */
-const char *attachment_name(const struct attachment *a);
-bool attachment_is_attached(const struct attachment *a);
-struct cdp_connection *attachment_connection(const struct attachment *a);
-
 /* Releases what was installed and leaves; closed follows, always, within a few seconds. */
 void attachment_close(struct attachment *a);
 /* After closed, or to drop it without a word. NULL is fine. */

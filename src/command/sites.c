@@ -2,6 +2,7 @@
 #include "command/sites.h"
 
 #include "base/text.h"
+#include "command/sink.h"
 #include "cdp/json.h"
 #include "command/heapfile.h"
 #include "heap/unpack.h"
@@ -505,4 +506,17 @@ int sites_print_tree(const struct invocation *in, const struct show_out *o,
     free(depths);
     free(b);
     return rc;
+}
+
+int sites_show(const struct invocation *in, const char *path, struct err *e)
+{
+    struct allocations *a = NULL;
+    struct show_out out;
+    int rc = sink_open(in->settings, &out, e);
+    if (rc == 0)
+        rc = sites_open(in, path, &a, e);
+    if (rc == 0)
+        rc = sites_print(in, &out, path, a, e);
+    allocations_free(a);
+    return rc ? rc : show_out_finish(&out, e);
 }

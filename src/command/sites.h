@@ -12,6 +12,9 @@
 int sites_print(const struct invocation *in, const struct show_out *o, const char *path,
     const struct allocations *a, struct err *e) MUST_USE;
 
+/* Opens the file that a recording made and prints that answer to standard output. */
+int sites_show(const struct invocation *in, const char *path, struct err *e) MUST_USE;
+
 /* What has grown by site between two files. */
 int sites_print_diff(const struct invocation *in, const struct show_out *o,
     const struct allocations *old, const struct allocations *now, struct err *e) MUST_USE;

@@ -1,24 +1,10 @@
 /* survivors: what a while of traffic leaves behind, by stack. */
 #include "command/conduct.h"
-#include "command/sink.h"
 #include "command/sites.h"
 
 #include <stdlib.h>
 
 #define SURVIVORS_DEFAULT_US (30 * 1000000LL)
-
-static int print(const struct invocation *in, const char *path, struct err *e)
-{
-    struct allocations *a = NULL;
-    struct show_out out;
-    int rc = sink_open(in->settings, &out, e);
-    if (rc == 0)
-        rc = sites_open(in, path, &a, e);
-    if (rc == 0)
-        rc = sites_print(in, &out, path, a, e);
-    allocations_free(a);
-    return rc ? rc : show_out_finish(&out, e);
-}
 
 static int run(const struct invocation *in, struct err *e)
 {
@@ -52,7 +38,7 @@ static int run(const struct invocation *in, struct err *e)
     if (rc == 0)
         rc = conduct(in, &options, NULL, false, e);
     if (rc == 0 && path)
-        rc = print(in, path, e);
+        rc = sites_show(in, path, e);
 out:
     free(path);
     free(folder);

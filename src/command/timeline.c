@@ -1,6 +1,5 @@
 /* timeline: who allocates what stays, interval by interval. */
 #include "command/conduct.h"
-#include "command/sink.h"
 #include "command/sites.h"
 
 #include <stdlib.h>
@@ -26,19 +25,6 @@ static int agree(const struct settings *s, struct err *e)
     if (!fgets(answer, sizeof answer, stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
         return err_set(e, ERR_REFUSED, "not recorded: you did not agree to the cost of --stacks");
     return 0;
-}
-
-static int print(const struct invocation *in, const char *path, struct err *e)
-{
-    struct allocations *a = NULL;
-    struct show_out out;
-    int rc = sink_open(in->settings, &out, e);
-    if (rc == 0)
-        rc = sites_open(in, path, &a, e);
-    if (rc == 0)
-        rc = sites_print(in, &out, path, a, e);
-    allocations_free(a);
-    return rc ? rc : show_out_finish(&out, e);
 }
 
 static int run(const struct invocation *in, struct err *e)
@@ -72,7 +58,7 @@ static int run(const struct invocation *in, struct err *e)
         .allow_remote = settings_flag(s, SET_ALLOW_REMOTE)};
     rc = conduct(in, &options, NULL, false, e);
     if (rc == 0 && path && !settings_flag(s, SET_QUIET))
-        rc = print(in, path, e);
+        rc = sites_show(in, path, e);
 out:
     free(path);
     free(folder);
