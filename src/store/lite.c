@@ -1,6 +1,8 @@
 /* SQLite behind one door. */
 #include "store/lite.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -9,6 +11,8 @@
 #include <unistd.h>
 
 #include <sqlite3.h>
+
+#define MARK_PAUSE_US 2000 /* between two tries to turn WAL on */
 
 struct lite {
     sqlite3 *handle; /* owned */
@@ -57,6 +61,24 @@ static int make_private_file(const char *path, struct err *e)
     return 0;
 }
 
+/* Both are written into the file: only into one that has no table yet, never into a foreign. The
+ * change to WAL gives up its shared lock for an exclusive one, for which SQLite does not wait: of
+ * two processes that make a file together one is told "busy" at once. */
+static int mark_new_file(struct lite *db, int busy_ms, struct err *e)
+{
+    int64_t until = clock_monotonic_us() + (int64_t)busy_ms * 1000;
+    for (;;) {
+        struct err why = ERR_NONE;
+        int rc = lite_exec(db, "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL", &why);
+        if (rc == 0 || (db->last & 0xff) != SQLITE_BUSY || clock_monotonic_us() >= until) {
+            if (rc != 0)
+                *e = why;
+            return rc;
+        }
+        usleep(MARK_PAUSE_US);
+    }
+}
+
 int lite_open(
     const char *path, enum lite_mode mode, int busy_ms, struct lite **ret_db, struct err *e)
 {
@@ -86,9 +108,7 @@ int lite_open(
     int64_t schema = 0;
     if ((rc = lite_get_integer(db, "PRAGMA schema_version", 0, &schema, e)) != 0)
         goto out;
-    /* Both are written into the file: only into one that has no table yet, never into a foreign. */
-    if (mode == LITE_CREATE && schema == 0 &&
-        (rc = lite_exec(db, "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL", e)) != 0)
+    if (mode == LITE_CREATE && schema == 0 && (rc = mark_new_file(db, busy_ms, e)) != 0)
         goto out;
     if (mode == LITE_CREATE && (rc = lite_exec(db, "PRAGMA synchronous=NORMAL", e)) != 0)
         goto out;

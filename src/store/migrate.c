@@ -39,11 +39,21 @@ const char *migrate_text(const char *folder, int number, const char **ret_name)
 int migrate_lite_version(struct lite *db, int *ret_version, struct err *e)
 {
     int64_t application = 0, version = 0, tables = 0;
-    int rc = lite_get_integer(db, "PRAGMA application_id", 0, &application, e);
+    struct lite_statement *s = NULL;
+    bool row = false;
+    /* In one statement: another process may be making the tables between two. */
+    int rc = lite_prepare(db,
+        "SELECT (SELECT application_id FROM pragma_application_id),"
+        " (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_master)",
+        &s, e);
     if (rc == 0)
-        rc = lite_get_integer(db, "PRAGMA user_version", 0, &version, e);
-    if (rc == 0)
-        rc = lite_get_integer(db, "SELECT count(*) FROM sqlite_master", 0, &tables, e);
+        rc = lite_step(s, &row, e);
+    if (rc == 0 && row) {
+        application = lite_integer(s, 0);
+        version = lite_integer(s, 1);
+        tables = lite_integer(s, 2);
+    }
+    lite_finalize(s);
     if (rc != 0)
         return rc;
     if (application != APPLICATION_ID && (tables > 0 || version > 0))

@@ -369,6 +369,42 @@ static void a_living_run_is_left_alone(void **state)
     assert_complete();
 }
 
+/* Two runs that are started by one script, on a machine that has no record yet. */
+static void runs_that_start_together_make_one_record(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 20, STARTERS = 6 };
+    for (int round = 0; round < ROUNDS; round++) {
+        int gate[2];
+        pid_t children[STARTERS];
+        snprintf(path, sizeof path, "%s/%d.db", folder, round);
+        assert_int_equal(pipe(gate), 0);
+        for (int i = 0; i < STARTERS; i++) {
+            children[i] = fork();
+            if (children[i] == 0) {
+                char byte;
+                struct err e = ERR_NONE;
+                struct journal *j = NULL;
+                struct journal_options options = {.path = path};
+                close(gate[1]);
+                if (read(gate[0], &byte, 1) != 0) /* returns when the gate is closed */
+                    _exit(2);
+                int rc = journal_open(&options, &j, &e);
+                if (rc != 0)
+                    fprintf(stderr, "round %d: %s\n", round, e.text);
+                _exit(rc != 0);
+            }
+        }
+        close(gate[0]);
+        close(gate[1]);
+        for (int i = 0; i < STARTERS; i++) {
+            int status;
+            assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+            assert_int_equal(status, 0);
+        }
+    }
+}
+
 /* A limit on the size of files stands in for a full disk: both fail in write(2). */
 static void a_full_disk_is_waited_out(void **state)
 {
@@ -403,6 +439,7 @@ int main(void)
         TEST(foreign_and_newer_files_are_refused),
         TEST(a_killed_run_is_closed_by_the_next_start),
         TEST(a_living_run_is_left_alone),
+        TEST(runs_that_start_together_make_one_record),
         TEST(a_full_disk_is_waited_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
