@@ -2,6 +2,7 @@
 #include "base/clock.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 int64_t clock_monotonic_us(void)
@@ -38,4 +39,13 @@ char *clock_iso(char out[CLOCK_ISO_SIZE], int64_t wall_ms)
 char *clock_compact(char out[CLOCK_ISO_SIZE], int64_t wall_ms)
 {
     return format_utc(out, wall_ms, "%Y%m%dT%H%M%S");
+}
+
+int64_t clock_read_iso(const char *iso)
+{
+    struct tm tm = {0};
+    const char *end = strptime(iso, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (!end)
+        return 0;
+    return (int64_t)timegm(&tm) * 1000 + (*end == '.' ? strtoll(end + 1, NULL, 10) : 0);
 }

@@ -13,4 +13,8 @@ char *clock_iso(char out[CLOCK_ISO_SIZE], int64_t wall_ms);
 /* The same without separators, for file names: "20260131T235959.123Z". */
 char *clock_compact(char out[CLOCK_ISO_SIZE], int64_t wall_ms);
 
+/* A time of the record, "2026-01-31T23:59:59.123Z", in milliseconds since 1970; 0 if it is of
+ * another form. */
+int64_t clock_read_iso(const char *iso);
+
 #endif

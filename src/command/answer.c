@@ -1,11 +1,12 @@
 /* Answers of the database as tables. */
 #include "command/answer.h"
 
+#include "base/clock.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define COLUMNS_MAX 32
 
@@ -34,22 +35,13 @@ int answer_out(
     return rc;
 }
 
-int64_t answer_wall_ms(const char *iso)
-{
-    struct tm tm = {0};
-    const char *end = strptime(iso, "%Y-%m-%dT%H:%M:%S", &tm);
-    if (!end)
-        return 0;
-    return (int64_t)timegm(&tm) * 1000 + (*end == '.' ? strtoll(end + 1, NULL, 10) : 0);
-}
-
 static void add_cell(
     struct show_table *table, const struct show_column *column, const struct reader_value *value)
 {
     if (value->type == READER_NULL)
         show_add_none(table);
     else if (column->type == SHOW_TIME)
-        show_add_integer(table, answer_wall_ms(value->text));
+        show_add_integer(table, clock_read_iso(value->text));
     else if (column->type == SHOW_NAME || column->type == SHOW_WORD)
         show_add_text(table, value->text, value->length);
     else if (column->type == SHOW_NUMBER || column->type == SHOW_SHARE)

@@ -13,10 +13,6 @@ int answer_choose(const struct settings *settings, struct database **ret, struct
 int answer_out(const struct settings *settings, struct show_out *ret_out, FILE **ret_file,
     struct err *e) MUST_USE;
 
-/* A time of the database, "2026-01-31T23:59:59.123Z", in milliseconds since 1970; 0 if it is of
- * another form. */
-int64_t answer_wall_ms(const char *iso);
-
 /* Runs a question and fills a table whose column keys name the answer's columns; a key that the
  * answer lacks is an error of ours. *ret_table is the caller's. */
 int answer_table(struct reader *reader, const char *query, const struct reader_filter *filter,

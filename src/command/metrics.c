@@ -137,7 +137,7 @@ static int read_curve(struct reader *reader, const char *query, int heap,
     while (rc == 0 && c->count < PLOT_POINTS_MAX && (rc = reader_next(rows, &row, e)) == 0 && row) {
         struct reader_value time = reader_value(rows, 0);
         struct show_point *point = &c->points[c->count];
-        point->wall_ms = time.type == READER_TEXT ? answer_wall_ms(time.text) : 0;
+        point->wall_ms = time.type == READER_TEXT ? clock_read_iso(time.text) : 0;
         c->targets[c->count] = reader_value(rows, 1).integer;
         struct reader_value value = reader_value(rows, heap);
         point->value = value.type == READER_NULL ? NAN : value.real * 1048576;

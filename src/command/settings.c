@@ -144,6 +144,14 @@ static const struct setting table[SET_COUNT] = {
         "cut branches that hold less than SHARE of the total size"},
     [SET_LONGEST] = {"longest", 0, false, SETTING_FLAG, "false", NULL, NULL,
         "the strings that take most, in place of those with copies"},
+    [SET_EXIT_CODE] = {"exit-code", 0, false, SETTING_FLAG, "false", NULL, NULL,
+        "end with 1 when it is a leak"},
+    [SET_JSON_FILE] = {"json-file", 0, false, SETTING_TEXT, NULL, NULL, "FILE",
+        "write the JSON there, too"},
+    [SET_TARGET] = {"target", 0, false, SETTING_INTEGER, NULL, NULL, "N",
+        "of a run with several targets, that one; default: the one that grows most"},
+    [SET_DIAGNOSIS] = {"diagnosis", 0, false, SETTING_FLAG, "true", NULL, NULL,
+        "end with the diagnosis, by a process of its own"},
 };
 
 struct value {

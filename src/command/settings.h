@@ -85,6 +85,11 @@ enum setting_id {
     SET_DEPTH,
     SET_SHARE,
     SET_LONGEST,
+    /* diagnosis */
+    SET_EXIT_CODE,
+    SET_JSON_FILE,
+    SET_TARGET,
+    SET_DIAGNOSIS,
     SET_COUNT /* number of ids, not a setting */
 };
 

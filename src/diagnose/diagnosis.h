@@ -8,6 +8,9 @@
 #ifndef HEAPTAP_DIAGNOSE_DIAGNOSIS_H
 #define HEAPTAP_DIAGNOSE_DIAGNOSIS_H
 
+#include "base/err.h"
+
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -78,11 +81,32 @@ struct diagnosis_suspect {
     double confidence;   /* 0 to 1 */
 };
 
+/* A snapshot that the answer rests on. */
+struct diagnosis_file {
+    int64_t snapshot_id; /* of the record; 0: a bare file */
+    char *path;
+};
+
+/* A reading of the memory that is judged, for plots. */
+struct diagnosis_point {
+    int64_t wall_ms;
+    double bytes;
+};
+
+#define DIAGNOSIS_NOTES_MAX 64
+#define DIAGNOSIS_NOTE_SIZE 1024 /* bytes of one note */
+
 struct diagnosis {
     enum diagnosis_verdict verdict;
     enum diagnosis_memory memory;
-    size_t snapshots;
+    char run_id[40];   /* "": of bare files */
+    int64_t target_id; /* 0: of bare files */
+    size_t snapshots, floors;
     double span_seconds;
+    struct diagnosis_file *files;
+    size_t file_count;
+    struct diagnosis_point *series; /* of the memory that grows, else of the heap; oldest first */
+    size_t series_count;
     enum diagnosis_support supports;
     double bytes_per_hour, low, high; /* of the memory that grows */
     double seconds_to_limit;          /* V8's or the control group's, the nearer; NAN: none */
@@ -94,6 +118,21 @@ struct diagnosis {
     size_t note_count;
 };
 
+/* As in the JSON: "no-leak", "js-heap", "retention", … */
+const char *diagnosis_verdict_name(enum diagnosis_verdict verdict);
+const char *diagnosis_memory_name(enum diagnosis_memory memory);
+const char *diagnosis_support_name(enum diagnosis_support supports);
+
+struct diagnosis *diagnosis_new(void);    /* nothing known; NULL: out of memory */
 void diagnosis_free(struct diagnosis *d); /* takes NULL; frees d itself, too */
+/* Frees what the suspect owns, not itself. */
+void diagnosis_suspect_clear(struct diagnosis_suspect *s);
+
+/* Adds a sentence that is not there yet; beyond DIAGNOSIS_NOTES_MAX nothing. ERR_NOMEM. */
+int diagnosis_note(struct diagnosis *d, struct err *e, const char *format, ...)
+    PRINTF_LIKE(3, 4) MUST_USE;
+
+/* A copy of text from outside as a diagnosis keeps it; NULL: out of memory. */
+char *diagnosis_text(const char *text, size_t length);
 
 #endif

@@ -3,18 +3,17 @@
  * garbage; what stays shows in the floors. Pure functions over numbers.
  *
  * Model: the growth from floor to floor is a sum over routes of bytes a request times requests,
- * none of them negative, plus noise of two kinds: an error of each reading, which the next interval
- * takes back, and drift, which stays (caches, compiled code). Their proportion is found by
- * restricted likelihood (Patterson and Thompson, 1971), outliers are bounded by Huber's weights,
- * and a beginning that grows faster than the rest (warm-up) is left out. */
+ * none of them negative, plus the noise that regress.h tells of. A beginning that grows faster than
+ * the rest (warm-up) is left out. */
 #ifndef HEAPTAP_DIAGNOSE_ROUTES_H
 #define HEAPTAP_DIAGNOSE_ROUTES_H
 
-#include "base/err.h"
+#include "diagnose/regress.h"
 
 #include <stddef.h>
 
-#define ROUTES_COLUMNS_MAX 24 /* routes that are told apart at a time; the rest are one */
+#define ROUTES_COLUMNS_MAX                                                                         \
+    REGRESS_COLUMNS_MAX /* routes that are told apart at a time; the rest are one */
 
 /* Floor i: bytes[i], and counts[i * route_count + j] requests of route j so far. Oldest first. */
 struct routes_input {

@@ -1,0 +1,340 @@
+/* The record of a run, read for a diagnosis. */
+#include "diagnose/evidence.h"
+
+#include "base/clock.h"
+#include "cdp/json.h"
+#include "diagnose/diagnosis.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MB 1048576.0
+
+/* ---- values ---- */
+
+static double number(struct reader_rows *rows, int column)
+{
+    struct reader_value v = reader_value(rows, column);
+    return v.type == READER_INTEGER || v.type == READER_REAL ? v.real : NAN;
+}
+
+static double bytes_of_mb(struct reader_rows *rows, int column)
+{
+    return number(rows, column) * MB;
+}
+
+static int64_t integer(struct reader_rows *rows, int column)
+{
+    struct reader_value v = reader_value(rows, column);
+    return v.type == READER_INTEGER ? v.integer : v.type == READER_REAL ? (int64_t)v.real : 0;
+}
+
+static int64_t wall_ms(struct reader_rows *rows, int column)
+{
+    struct reader_value v = reader_value(rows, column);
+    return v.type == READER_TEXT ? clock_read_iso(v.text) : 0;
+}
+
+static bool is_text(struct reader_rows *rows, int column, const char *text)
+{
+    struct reader_value v = reader_value(rows, column);
+    return v.type == READER_TEXT && strcmp(v.text, text) == 0;
+}
+
+/* "" for NULL. */
+static char *text(struct reader_rows *rows, int column)
+{
+    struct reader_value v = reader_value(rows, column);
+    return v.type == READER_TEXT ? diagnosis_text(v.text, v.length) : strdup("");
+}
+
+static uint32_t line(struct reader_rows *rows, int column)
+{
+    int64_t value = integer(rows, column);
+    return value > 0 && value < UINT32_MAX ? (uint32_t)value : 0;
+}
+
+/* ---- lists ---- */
+
+/* The list with room for one more; grows by doubling. NULL: out of memory, and it is as it was. */
+static void *grow(void *list, size_t count, size_t size)
+{
+    bool full = (count & (count - 1)) == 0; /* none, or a power of two */
+    return full && (count || !list) ? realloc(list, (count ? 2 * count : 1) * size) : list;
+}
+
+/* 0 or ERR_NOMEM. */
+#define ADD(list, count, item, e)                                                                  \
+    ({                                                                                             \
+        void *grown_ = grow((list), (count), sizeof *(list));                                      \
+        if (grown_) {                                                                              \
+            (list) = grown_;                                                                       \
+            (list)[(count)++] = (item);                                                            \
+        }                                                                                          \
+        grown_ ? 0 : err_set((e), ERR_NOMEM, "out of memory");                                     \
+    })
+
+static struct evidence_target *find_target(struct evidence *r, int64_t id)
+{
+    for (size_t i = 0; i < r->target_count; i++)
+        if (r->targets[i].id == id)
+            return &r->targets[i];
+    return NULL;
+}
+
+/* ---- one question each: called for every row ---- */
+
+typedef int (*row_fn)(struct evidence *r, struct reader_rows *rows, struct err *e);
+
+static int add_run(struct evidence *r, struct reader_rows *rows, struct err *e)
+{
+    (void)e;
+    r->open = is_text(rows, 0, "running");
+    return 0;
+}
+
+static int add_target(struct evidence *r, struct reader_rows *rows, struct err *e)
+{
+    char version[128];
+    struct reader_value runtime = reader_value(rows, 5), runtime_version = reader_value(rows, 6);
+    snprintf(version, sizeof version, "%.60s %.60s",
+        runtime.type == READER_TEXT ? runtime.text : "",
+        runtime_version.type == READER_TEXT ? runtime_version.text : "");
+    struct evidence_target t = {.id = integer(rows, 0),
+        .kind = text(rows, 1),
+        .title = text(rows, 2),
+        .pid = integer(rows, 3),
+        .parent_id = integer(rows, 4),
+        .version = diagnosis_text(version, strlen(version)),
+        .heap_limit = number(rows, 8),
+        .memory_limit = NAN,
+        .gone = is_text(rows, 9, "gone")};
+    if (!t.kind || !t.title || !t.version || ADD(r->targets, r->target_count, t, e) != 0) {
+        free(t.kind);
+        free(t.title);
+        free(t.version);
+        return err_set(e, ERR_NOMEM, "out of memory");
+    }
+    return 0;
+}
+
+static int add_reading(struct evidence *r, struct reader_rows *rows, struct err *e)
+{
+    struct evidence_target *t = find_target(r, integer(rows, 0));
+    struct evidence_reading reading = {.wall_ms = wall_ms(rows, 1),
+        .after_gc = is_text(rows, 2, "after-gc") || is_text(rows, 2, "after-snapshot"),
+        .heap = bytes_of_mb(rows, 3),
+        .heap_total = bytes_of_mb(rows, 4),
+        .external = bytes_of_mb(rows, 5),
+        .rss = bytes_of_mb(rows, 6),
+        .gc_count = number(rows, 7),
+        .utilization = number(rows, 8)};
+    if (!t || reading.wall_ms == 0)
+        return 0;
+    double limit = bytes_of_mb(rows, 9);
+    if (isfinite(limit) && limit > 0)
+        t->heap_limit = limit;
+    if (r->first_ms == 0 || reading.wall_ms < r->first_ms)
+        r->first_ms = reading.wall_ms;
+    if (reading.wall_ms > r->last_ms)
+        r->last_ms = reading.wall_ms;
+    return ADD(t->readings, t->reading_count, reading, e);
+}
+
+static int add_load(struct evidence *r, struct reader_rows *rows, struct err *e)
+{
+    struct evidence_target *t = find_target(r, integer(rows, 0));
+    struct evidence_load load = {wall_ms(rows, 1), number(rows, 2)};
+    return t && isfinite(load.in_flight) ? ADD(t->load, t->load_count, load, e) : 0;
+}
+
+static int add_snapshot(struct evidence *r, struct reader_rows *rows, struct err *e)
+{
+    struct evidence_target *t = find_target(r, integer(rows, 1));
+    bool snapshot = is_text(rows, 3, "heapsnapshot"), timeline = is_text(rows, 3, "heaptimeline");
+    if (!t || (!snapshot && !timeline))
+        return 0;
+    struct evidence_snapshot s = {.id = integer(rows, 0),
+        .wall_ms = wall_ms(rows, 2),
+        .timeline = timeline,
+        .file = text(rows, 4),
+        .epoch = integer(rows, 5),
+        .complete = is_text(rows, 6, "complete"),
+        .state = text(rows, 6),
+        .reason = text(rows, 7)};
+    if (!s.file || !s.state || !s.reason || ADD(t->snapshots, t->snapshot_count, s, e) != 0) {
+        free(s.file);
+        free(s.state);
+        free(s.reason);
+        return err_set(e, ERR_NOMEM, "out of memory");
+    }
+    return 0;
+}
+
+static int add_site(struct evidence *r, struct reader_rows *rows, struct err *e)
+{
+    struct evidence_target *t = find_target(r, integer(rows, 4));
+    if (!t)
+        return 0;
+    struct evidence_site s = {.function = text(rows, 0),
+        .url = text(rows, 1),
+        .line = line(rows, 2),
+        .column = line(rows, 3),
+        .source = text(rows, 5),
+        .first = number(rows, 6),
+        .last = number(rows, 7),
+        .per_hour = number(rows, 9),
+        .low = number(rows, 10),
+        .high = number(rows, 11),
+        .readings = integer(rows, 12)};
+    if (!s.function || !s.url || !s.source || ADD(t->sites, t->site_count, s, e) != 0) {
+        free(s.function);
+        free(s.url);
+        free(s.source);
+        return err_set(e, ERR_NOMEM, "out of memory");
+    }
+    return 0;
+}
+
+static int add_class(struct evidence *r, struct reader_rows *rows, struct err *e)
+{
+    struct evidence_target *t = find_target(r, integer(rows, 0));
+    if (!t)
+        return 0;
+    struct evidence_class c = {.name = text(rows, 1),
+        .first_count = integer(rows, 2),
+        .last_count = integer(rows, 3),
+        .retained_growth = integer(rows, 7),
+        .self_growth = integer(rows, 8)};
+    if (!c.name || ADD(t->classes, t->class_count, c, e) != 0) {
+        free(c.name);
+        return err_set(e, ERR_NOMEM, "out of memory");
+    }
+    return 0;
+}
+
+/* {"limit":bytes}; the latest stands. */
+static int add_limit(struct evidence *r, struct reader_rows *rows, struct err *e)
+{
+    struct evidence_target *t = find_target(r, integer(rows, 0));
+    struct reader_value detail = reader_value(rows, 1);
+    struct err ignored = ERR_NONE;
+    cJSON *tree = NULL;
+    (void)e;
+    if (!t || detail.type != READER_TEXT ||
+        json_parse(detail.text, detail.length, &tree, &ignored) != 0)
+        return 0;
+    const cJSON *limit = cJSON_GetObjectItemCaseSensitive(tree, "limit");
+    if (cJSON_IsNumber(limit) && limit->valuedouble > 0)
+        t->memory_limit = limit->valuedouble;
+    cJSON_Delete(tree);
+    return 0;
+}
+
+/* Takes over what floors_read would free. */
+static int keep_floors(void *arg, struct floors *floors, struct err *e)
+{
+    struct evidence *r = arg;
+    struct evidence_target *t = find_target(r, floors->target_id);
+    if (!t || t->floors.count)
+        return 0;
+    size_t routes = floors->route_count;
+    struct floors copy = *floors;
+    copy.routes = calloc(routes + 1, sizeof *copy.routes);
+    if (!copy.routes)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < routes; i++) {
+        copy.routes[i] = floors->routes[i];
+        floors->routes[i] = (struct floors_route){NULL, NULL};
+    }
+    t->floors = copy;
+    floors->wall_ms = NULL;
+    floors->bytes = NULL;
+    floors->counts = NULL;
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+static const struct {
+    const char *query;
+    row_fn add;
+    int64_t limit;
+} questions[] = {
+    {"diagnose_run", add_run, 1},
+    {"diagnose_targets", add_target, EVIDENCE_TARGETS_MAX},
+    {"diagnose_readings", add_reading, EVIDENCE_READINGS_MAX},
+    {"diagnose_load", add_load, EVIDENCE_READINGS_MAX},
+    {"diagnose_snapshots", add_snapshot, EVIDENCE_FILES_MAX},
+    {"diagnose_limits", add_limit, EVIDENCE_TARGETS_MAX},
+    {"metrics_classes", add_class, EVIDENCE_CLASSES_MAX},
+    {"metrics_sites", add_site, EVIDENCE_SITES_MAX},
+};
+
+int evidence_read(struct reader *reader, const char *run_id, struct evidence **ret, struct err *e)
+{
+    struct reader_filter filter = {.run_id = run_id};
+    struct evidence *r = calloc(1, sizeof *r);
+    int rc = r ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    if (rc == 0)
+        snprintf(r->run_id, sizeof r->run_id, "%s", run_id);
+    for (size_t i = 0; i < sizeof questions / sizeof *questions && rc == 0; i++) {
+        struct reader_rows *rows = NULL;
+        bool row = false;
+        filter.limit = questions[i].limit;
+        rc = reader_ask(reader, questions[i].query, &filter, &rows, e);
+        while (rc == 0 && (rc = reader_next(rows, &row, e)) == 0 && row)
+            rc = questions[i].add(r, rows, e);
+        reader_rows_free(rows);
+    }
+    if (rc == 0)
+        rc = floors_read(reader, &filter, keep_floors, r, e);
+    if (rc == 0)
+        *ret = r;
+    else
+        evidence_free(r);
+    return rc;
+}
+
+static void free_target(struct evidence_target *t)
+{
+    for (size_t i = 0; i < t->snapshot_count; i++) {
+        free(t->snapshots[i].file);
+        free(t->snapshots[i].state);
+        free(t->snapshots[i].reason);
+    }
+    for (size_t i = 0; i < t->site_count; i++) {
+        free(t->sites[i].function);
+        free(t->sites[i].url);
+        free(t->sites[i].source);
+    }
+    for (size_t i = 0; i < t->class_count; i++)
+        free(t->classes[i].name);
+    for (size_t i = 0; i < t->floors.route_count; i++) {
+        free(t->floors.routes[i].method);
+        free(t->floors.routes[i].path);
+    }
+    free(t->floors.routes);
+    free(t->floors.wall_ms);
+    free(t->floors.bytes);
+    free(t->floors.counts);
+    free(t->kind);
+    free(t->title);
+    free(t->version);
+    free(t->readings);
+    free(t->load);
+    free(t->snapshots);
+    free(t->sites);
+    free(t->classes);
+}
+
+void evidence_free(struct evidence *r)
+{
+    if (!r)
+        return;
+    for (size_t i = 0; i < r->target_count; i++)
+        free_target(&r->targets[i]);
+    free(r->targets);
+    free(r);
+}

@@ -1,0 +1,184 @@
+/* Floors out of the record's events, target by target. */
+#include "diagnose/floors.h"
+
+#include "base/clock.h"
+#include "cdp/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct series { /* the floors of one target, newest first as they are read */
+    char run_id[UUID_TEXT_SIZE];
+    int64_t target_id;
+    struct floors_route *routes;
+    size_t route_count, floor_count;
+    int64_t *wall_ms;
+    double *bytes, *counts; /* FLOORS_MAX, FLOORS_MAX × FLOORS_ROUTES_MAX */
+};
+
+/* ---- one floor ---- */
+
+static size_t route_index(struct series *s, const char *method, const char *path)
+{
+    for (size_t i = 0; i < s->route_count; i++)
+        if (strcmp(s->routes[i].path, path) == 0 && strcmp(s->routes[i].method, method) == 0)
+            return i;
+    if (s->route_count == FLOORS_ROUTES_MAX)
+        return FLOORS_ROUTES_MAX;
+    struct floors_route *added = &s->routes[s->route_count];
+    *added = (struct floors_route){.method = strdup(method), .path = strdup(path)};
+    if (!added->method || !added->path) {
+        free(added->method);
+        free(added->path);
+        return FLOORS_ROUTES_MAX;
+    }
+    return s->route_count++;
+}
+
+#define SIZE_LIMIT 9007199254740992.0 /* 2^53 */
+
+static bool is_size(const cJSON *item)
+{
+    return cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble <= SIZE_LIMIT;
+}
+
+/* What is no floor is left out: the record may come from another hand. */
+static void add_floor(struct series *s, const char *detail, size_t length, int64_t wall_ms)
+{
+    cJSON *tree = NULL;
+    struct err ignored = ERR_NONE;
+    const cJSON *item;
+    if (s->floor_count == FLOORS_MAX || json_parse(detail, length, &tree, &ignored) != 0)
+        return;
+    const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(tree, "floor");
+    const cJSON *routes = cJSON_GetObjectItemCaseSensitive(tree, "routes");
+    if (is_size(bytes) && cJSON_IsArray(routes)) {
+        size_t row = s->floor_count++;
+        s->bytes[row] = bytes->valuedouble;
+        s->wall_ms[row] = wall_ms;
+        cJSON_ArrayForEach(item, routes)
+        {
+            const char *method = cJSON_GetStringValue(cJSON_GetArrayItem(item, 0));
+            const char *path = cJSON_GetStringValue(cJSON_GetArrayItem(item, 1));
+            const cJSON *count = cJSON_GetArrayItem(item, 2);
+            size_t i =
+                method && path && is_size(count) ? route_index(s, method, path) : FLOORS_ROUTES_MAX;
+            if (i < FLOORS_ROUTES_MAX)
+                s->counts[row * FLOORS_ROUTES_MAX + i] = count->valuedouble;
+        }
+    }
+    cJSON_Delete(tree);
+}
+
+/* ---- one target ---- */
+
+static int new_series(struct series *s, struct err *e)
+{
+    *s = (struct series){.routes = calloc(FLOORS_ROUTES_MAX, sizeof *s->routes),
+        .wall_ms = calloc(FLOORS_MAX, sizeof *s->wall_ms),
+        .bytes = calloc(FLOORS_MAX, sizeof *s->bytes),
+        .counts = calloc((size_t)FLOORS_MAX * FLOORS_ROUTES_MAX, sizeof *s->counts)};
+    return s->routes && s->wall_ms && s->bytes && s->counts
+               ? 0
+               : err_set(e, ERR_NOMEM, "out of memory");
+}
+
+static void clear_series(struct series *s)
+{
+    for (size_t i = 0; i < s->route_count; i++) {
+        free(s->routes[i].method);
+        free(s->routes[i].path);
+    }
+    memset(s->counts, 0, s->floor_count * FLOORS_ROUTES_MAX * sizeof *s->counts);
+    s->route_count = s->floor_count = 0;
+}
+
+static void free_series(struct series *s)
+{
+    if (s->counts)
+        clear_series(s);
+    free(s->routes);
+    free(s->wall_ms);
+    free(s->bytes);
+    free(s->counts);
+}
+
+/* Hands the series over oldest first, without gaps between the routes, and empties it for the next
+ * target. */
+static int finish_series(struct series *s, floors_fn each, void *arg, struct err *e)
+{
+    size_t count = s->floor_count, routes = s->route_count;
+    struct floors f = {
+        .target_id = s->target_id, .count = count, .route_count = routes, .routes = s->routes};
+    if (count == 0)
+        return 0;
+    memcpy(f.run_id, s->run_id, sizeof f.run_id);
+    f.wall_ms = calloc(count, sizeof *f.wall_ms);
+    f.bytes = calloc(count, sizeof *f.bytes);
+    f.counts = calloc(count * routes + 1, sizeof *f.counts);
+    int rc = f.wall_ms && f.bytes && f.counts ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        size_t row = count - 1 - i;
+        f.wall_ms[i] = s->wall_ms[row];
+        f.bytes[i] = s->bytes[row];
+        memcpy(
+            &f.counts[i * routes], &s->counts[row * FLOORS_ROUTES_MAX], routes * sizeof *f.counts);
+    }
+    if (rc == 0)
+        rc = each(arg, &f, e);
+    free(f.wall_ms);
+    free(f.bytes);
+    free(f.counts);
+    clear_series(s);
+    return rc;
+}
+
+static int read_rows(
+    struct reader_rows *rows, struct series *s, floors_fn each, void *arg, struct err *e)
+{
+    bool row = false;
+    int rc = 0;
+    while (rc == 0 && (rc = reader_next(rows, &row, e)) == 0 && row) {
+        struct reader_value run = reader_value(rows, 0);
+        if (run.type != READER_TEXT || run.length >= UUID_TEXT_SIZE)
+            continue;
+        int64_t target_id = reader_value(rows, 1).integer;
+        bool same = strcmp(s->run_id, run.text) == 0 && s->target_id == target_id;
+        char run_id[UUID_TEXT_SIZE];
+        memcpy(run_id, run.text, run.length + 1);
+        if (!same)
+            rc = finish_series(s, each, arg, e);
+        memcpy(s->run_id, run_id, sizeof run_id);
+        s->target_id = target_id;
+        struct reader_value at = reader_value(rows, 3);
+        int64_t wall_ms = at.type == READER_TEXT ? clock_read_iso(at.text) : 0;
+        struct reader_value detail = reader_value(rows, 2);
+        if (rc == 0 && detail.type == READER_TEXT)
+            add_floor(s, detail.text, detail.length, wall_ms);
+    }
+    return rc ? rc : finish_series(s, each, arg, e);
+}
+
+int floors_read(struct reader *reader, const struct reader_filter *filter, floors_fn each,
+    void *arg, struct err *e)
+{
+    struct reader_filter all = *filter;
+    struct reader_rows *rows = NULL;
+    struct series series = {0};
+    int rc = new_series(&series, e);
+    all.limit = FLOORS_MAX;
+    if (rc == 0)
+        rc = reader_ask(reader, "metrics_floors", &all, &rows, e);
+    if (rc == 0)
+        rc = read_rows(rows, &series, each, arg, e);
+    reader_rows_free(rows);
+    free_series(&series);
+    return rc;
+}
+
+int floors_judge(const struct floors *floors, struct routes_estimate *ret_estimates,
+    struct routes_summary *ret, struct err *e)
+{
+    struct routes_input in = {floors->count, floors->route_count, floors->bytes, floors->counts};
+    return routes_estimate(&in, ret_estimates, ret, e);
+}

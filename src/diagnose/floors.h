@@ -1,0 +1,38 @@
+/* The floors of the record: what was left of a heap after a full collection, and how many requests
+ * of each route had ended by then. */
+#ifndef HEAPTAP_DIAGNOSE_FLOORS_H
+#define HEAPTAP_DIAGNOSE_FLOORS_H
+
+#include "diagnose/routes.h"
+#include "store/reader.h"
+
+#define FLOORS_MAX        2000 /* of one answer; the newest ones of a target decide */
+#define FLOORS_ROUTES_MAX 512  /* of one target; a run knows at most 402 */
+
+struct floors_route {
+    char *method, *path; /* owned; whoever wants to keep them sets them NULL */
+};
+
+/* Of one target, oldest first. Text comes from the target. */
+struct floors {
+    char run_id[UUID_TEXT_SIZE];
+    int64_t target_id;
+    size_t count, route_count;
+    int64_t *wall_ms;
+    double *bytes;
+    double *counts; /* count × route_count */
+    struct floors_route *routes;
+};
+
+/* Called once for each target; 0 goes on. The floors are freed when it returns. */
+typedef int (*floors_fn)(void *arg, struct floors *floors, struct err *e);
+
+/* Reads what the filter leaves (metrics_floors.sql). */
+int floors_read(struct reader *reader, const struct reader_filter *filter, floors_fn each,
+    void *arg, struct err *e) MUST_USE;
+
+/* routes_estimate on all of them; ret_estimates: as many as routes. */
+int floors_judge(const struct floors *floors, struct routes_estimate *ret_estimates,
+    struct routes_summary *ret, struct err *e) MUST_USE;
+
+#endif

@@ -1,0 +1,373 @@
+/* Routes, sites and classes of the record, joined to suspects. */
+#include "diagnose/merge.h"
+
+#include "base/text.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SITES_MAX       5    /* of a suspect */
+#define SITE_SHARE      0.2  /* of the best one's score, for a site to stand beside it */
+#define SITE_BYTES      4096 /* growth under it is chance: a sample stands for more */
+#define CLASSES_MAX     5
+#define CLASS_SHARE     0.1 /* of the growth */
+#define FULL_CONFIDENCE 0.95
+
+static char *copy(const char *text)
+{
+    return diagnosis_text(text, strlen(text));
+}
+
+/* ---- routes ---- */
+
+struct leak { /* a route that keeps bytes */
+    const struct floors_route *route;
+    const struct routes_estimate *estimate;
+    size_t index;
+    double requests; /* between the snapshots, else between the floors used */
+};
+
+static int by_bytes(const void *a, const void *b)
+{
+    const struct leak *x = a, *y = b;
+    double p = x->estimate->bytes * x->estimate->requests;
+    double q = y->estimate->bytes * y->estimate->requests;
+    return p > q ? -1 : p < q;
+}
+
+/* A route's requests by a time, between floors in proportion. */
+static double count_at(const struct floors *f, size_t route, int64_t wall_ms)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        double now = f->counts[i * f->route_count + route];
+        if (f->wall_ms[i] < wall_ms)
+            continue;
+        if (i == 0 || f->wall_ms[i] == f->wall_ms[i - 1])
+            return now;
+        double before = f->counts[(i - 1) * f->route_count + route];
+        double share =
+            (double)(wall_ms - f->wall_ms[i - 1]) / (double)(f->wall_ms[i] - f->wall_ms[i - 1]);
+        return before + share * (now - before);
+    }
+    return f->count ? f->counts[(f->count - 1) * f->route_count + route] : 0;
+}
+
+/* Those that leak, most bytes first; where the routes come only together, all that may. */
+static size_t find_leaks(const struct evidence_target *t, const struct routes_estimate *estimates,
+    const struct routes_summary *summary, struct leak *ret)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < t->floors.route_count; i++) {
+        const struct routes_estimate *r = &estimates[i];
+        bool together = summary->verdict == ROUTES_TOGETHER && r->together >= 0;
+        if (isfinite(r->bytes) && r->bytes > 0 && (r->leaks || together))
+            ret[count++] = (struct leak){&t->floors.routes[i], r, i, r->requests};
+    }
+    qsort(ret, count, sizeof *ret, by_bytes);
+    return count;
+}
+
+static int add_route(
+    struct diagnosis_suspect *s, const struct leak *leak, double share, struct err *e)
+{
+    struct diagnosis_route *grown = realloc(s->routes, (s->route_count + 1) * sizeof *grown);
+    if (!grown)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    s->routes = grown;
+    struct diagnosis_route *r = &grown[s->route_count];
+    double instances = s->class_name && leak->requests > 0
+                           ? share * (double)(s->last - s->first) / leak->requests
+                           : NAN;
+    *r = (struct diagnosis_route){.method = copy(leak->route->method),
+        .route = copy(leak->route->path),
+        .bytes = leak->estimate->bytes,
+        .low = leak->estimate->low,
+        .high = leak->estimate->high,
+        .instances = instances > 0 ? instances : NAN};
+    if (!r->method || !r->route) {
+        free(r->method);
+        free(r->route);
+        return err_set(e, ERR_NOMEM, "out of memory");
+    }
+    s->route_count++;
+    return 0;
+}
+
+/* Bytes of the route's growth that nothing yet explains, less the suspect's: the smaller the
+ * better. Both as shares of their wholes, for floors and snapshots span different times. */
+static size_t nearest_suspect(const struct diagnosis *d, double share, const double *taken)
+{
+    size_t best = 0;
+    double least = INFINITY;
+    for (size_t i = 0; i < d->suspect_count; i++) {
+        double distance = fabs(d->suspects[i].share - taken[i] - share);
+        if (distance < least - 0.02) { /* on a tie the higher rank */
+            least = distance;
+            best = i;
+        }
+    }
+    return best;
+}
+
+static int assign_leaks(struct diagnosis *d, const struct leak *leaks, size_t count, struct err *e)
+{
+    double total = 0, *taken = calloc(d->suspect_count + 1, sizeof *taken);
+    size_t *owner = calloc(count + 1, sizeof *owner);
+    double *owned = calloc(d->suspect_count + 1, sizeof *owned);
+    int rc = taken && owner && owned ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < count; i++)
+        total += leaks[i].estimate->bytes * leaks[i].estimate->requests;
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        double bytes = leaks[i].estimate->bytes * leaks[i].estimate->requests;
+        owner[i] = d->suspect_count > 1 && count > 1 ? nearest_suspect(d, bytes / total, taken) : 0;
+        taken[owner[i]] += bytes / total;
+        owned[owner[i]] += bytes;
+    }
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        double bytes = leaks[i].estimate->bytes * leaks[i].estimate->requests;
+        rc = add_route(&d->suspects[owner[i]], &leaks[i], bytes / owned[owner[i]], e);
+    }
+    free(taken);
+    free(owner);
+    free(owned);
+    return rc;
+}
+
+static int note_routes(struct diagnosis *d, const struct routes_summary *summary, struct err *e)
+{
+    switch (summary->verdict) {
+    case ROUTES_TOO_FEW:
+        return diagnosis_note(d, e,
+            "routes: %zu floor%s of the heap say nothing yet about what a request keeps, %zu do; "
+            "--gc-floor 5s gives them sooner",
+            summary->floors_used, summary->floors_used == 1 ? "" : "s", summary->floors_needed);
+    case ROUTES_TOGETHER:
+        return diagnosis_note(d, e,
+            "routes: their requests came in one proportion all the time, so what each keeps cannot "
+            "be told apart; `heaptap probe` varies the mix");
+    case ROUTES_UNEXPLAINED:
+        return diagnosis_note(d, e,
+            "routes: the heap grows, and no route's requests account for it: a timer, a queue or "
+            "another connection may");
+    case ROUTES_NO_GROWTH:
+    case ROUTES_NAMED: break;
+    }
+    return 0;
+}
+
+int merge_routes(struct diagnosis *d, const struct evidence_target *t, int64_t first_ms,
+    int64_t last_ms, struct err *e)
+{
+    size_t routes = t->floors.route_count;
+    bool leaks_at_all = d->verdict == DIAGNOSIS_LEAK || d->verdict == DIAGNOSIS_GROWTH;
+    if (t->floors.count == 0 || routes == 0 || !leaks_at_all || d->suspect_count == 0)
+        return 0;
+    struct routes_estimate *estimates = calloc(routes, sizeof *estimates);
+    struct leak *leaks = calloc(routes, sizeof *leaks);
+    struct routes_summary summary;
+    int rc = estimates && leaks ? floors_judge(&t->floors, estimates, &summary, e)
+                                : err_set(e, ERR_NOMEM, "out of memory");
+    size_t count = rc == 0 ? find_leaks(t, estimates, &summary, leaks) : 0;
+    for (size_t i = 0; i < count && last_ms > first_ms; i++)
+        leaks[i].requests = count_at(&t->floors, leaks[i].index, last_ms) -
+                            count_at(&t->floors, leaks[i].index, first_ms);
+    if (rc == 0)
+        rc = assign_leaks(d, leaks, count, e);
+    if (rc == 0)
+        rc = note_routes(d, &summary, e);
+    free(estimates);
+    free(leaks);
+    return rc;
+}
+
+/* ---- sites ---- */
+
+/* How near to the user's own code: what a library allocates is asked for elsewhere. */
+static double weight_of_url(const char *url)
+{
+    if (!*url)
+        return 0.05;
+    if (strncmp(url, "node:", 5) == 0)
+        return 0.1;
+    return strstr(url, "/node_modules/") ? 0.4 : 1;
+}
+
+static bool same_file(const struct diagnosis_place *place, const char *url)
+{
+    return place && place->url && *place->url && strcmp(place->url, url) == 0;
+}
+
+/* How well a site may be where the suspect's objects come from. */
+static double score(const struct diagnosis_suspect *s, const struct evidence_site *site)
+{
+    double growth = site->last - site->first, value = growth * weight_of_url(site->url);
+    if (!(growth >= SITE_BYTES))
+        return 0;
+    if (same_file(s->holder.place, site->url) || same_file(s->function, site->url))
+        value *= 2;
+    if (s->class_name && *s->class_name && site->function &&
+        strcasestr(site->function, s->class_name))
+        value *= 2;
+    return isfinite(site->low) && site->low > 0 ? value : value / 2;
+}
+
+struct scored {
+    const struct evidence_site *site;
+    double score;
+};
+
+static int by_score(const void *a, const void *b)
+{
+    double x = ((const struct scored *)a)->score, y = ((const struct scored *)b)->score;
+    return x > y ? -1 : x < y;
+}
+
+static bool has_site(const struct diagnosis_suspect *s, const struct evidence_site *site)
+{
+    for (size_t i = 0; i < s->site_count; i++) {
+        const struct diagnosis_place *p = &s->sites[i].place;
+        if (p->line == site->line && strcmp(p->url ? p->url : "", site->url) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int add_site(struct diagnosis_suspect *s, const struct evidence_site *site, struct err *e)
+{
+    if (has_site(s, site))
+        return 0;
+    struct diagnosis_site *grown = realloc(s->sites, (s->site_count + 1) * sizeof *grown);
+    if (!grown)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    s->sites = grown;
+    struct diagnosis_site *added = &grown[s->site_count];
+    *added = (struct diagnosis_site){.place = {.function = copy(site->function),
+                                         .url = copy(site->url),
+                                         .line = site->line,
+                                         .column = site->column},
+        .live_bytes = isfinite(site->last) ? (int64_t)site->last : 0};
+    s->site_count++;
+    return added->place.function && added->place.url ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+}
+
+/* Sites of files that other suspects' holders stand in are theirs. */
+static bool is_of_another(const struct diagnosis *d, size_t self, const struct evidence_site *site)
+{
+    const struct diagnosis_suspect *s = &d->suspects[self];
+    if (same_file(s->holder.place, site->url) || same_file(s->function, site->url))
+        return false;
+    for (size_t i = 0; i < d->suspect_count; i++)
+        if (i != self && (same_file(d->suspects[i].holder.place, site->url) ||
+                             same_file(d->suspects[i].function, site->url)))
+            return true;
+    return false;
+}
+
+static int add_sites(struct diagnosis *d, size_t index, const struct evidence_target *t,
+    struct scored *scored, struct err *e)
+{
+    struct diagnosis_suspect *s = &d->suspects[index];
+    size_t count = 0;
+    int rc = 0;
+    for (size_t i = 0; i < t->site_count; i++) {
+        double value = is_of_another(d, index, &t->sites[i]) ? 0 : score(s, &t->sites[i]);
+        if (value > 0)
+            scored[count++] = (struct scored){&t->sites[i], value};
+    }
+    qsort(scored, count, sizeof *scored, by_score);
+    for (size_t i = 0; i < count && rc == 0 && s->site_count < SITES_MAX; i++)
+        if (scored[i].score >= SITE_SHARE * scored[0].score)
+            rc = add_site(s, scored[i].site, e);
+    return rc;
+}
+
+int merge_sites(struct diagnosis *d, const struct evidence_target *t, struct err *e)
+{
+    bool grows = d->verdict == DIAGNOSIS_LEAK || d->verdict == DIAGNOSIS_GROWTH;
+    struct scored *scored = calloc(t->site_count + 1, sizeof *scored);
+    int rc = scored ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < d->suspect_count && grows && rc == 0; i++)
+        if (i == 0 || d->suspects[i].holder.place || d->suspects[i].function)
+            rc = add_sites(d, i, t, scored, e);
+    free(scored);
+    return rc;
+}
+
+/* ---- classes ---- */
+
+/* V8's own, which grow with whatever is the matter, and the primitive ones, which say nothing. */
+static bool is_own_class(const char *name)
+{
+    static const char *const common[] = {
+        "Object", "Array", "Map", "Set", "Function", "system", "string", "number", "symbol"};
+    if (*name == '(' || *name == '\0' || strncmp(name, "system /", 8) == 0)
+        return false;
+    for (size_t i = 0; i < sizeof common / sizeof *common; i++)
+        if (strcmp(name, common[i]) == 0)
+            return false;
+    return true;
+}
+
+static int add_suspect(struct diagnosis *d, const struct diagnosis_suspect *suspect, struct err *e)
+{
+    struct diagnosis_suspect *grown = realloc(d->suspects, (d->suspect_count + 1) * sizeof *grown);
+    if (!grown)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    d->suspects = grown;
+    grown[d->suspect_count++] = *suspect;
+    return 0;
+}
+
+static int add_classes(
+    struct diagnosis *d, const struct evidence_target *t, double growth, bool own, struct err *e)
+{
+    int rc = 0;
+    for (size_t i = 0; i < t->class_count && d->suspect_count < CLASSES_MAX && rc == 0; i++) {
+        const struct evidence_class *c = &t->classes[i];
+        double share = growth > 0 ? fmin((double)c->retained_growth / growth, 1) : NAN;
+        bool grew = c->last_count > c->first_count && share >= CLASS_SHARE;
+        if (!grew || is_own_class(c->name) != own || *c->name == '(')
+            continue;
+        struct diagnosis_suspect s = {.class_name = copy(c->name),
+            .first = c->first_count,
+            .last = c->last_count,
+            .self_growth = c->self_growth,
+            .retained_growth = c->retained_growth,
+            .share = share,
+            .confidence = 0.5 * share};
+        if (!s.class_name)
+            return err_set(e, ERR_NOMEM, "out of memory");
+        rc = add_suspect(d, &s, e);
+        if (rc)
+            free(s.class_name);
+    }
+    return rc;
+}
+
+static double grown_bytes(const struct evidence_target *t)
+{
+    double sum = 0;
+    for (size_t i = 0; i < t->site_count; i++)
+        if (isfinite(t->sites[i].low) && t->sites[i].low > 0)
+            sum += t->sites[i].last - t->sites[i].first;
+    return sum;
+}
+
+int merge_classes(
+    struct diagnosis *d, const struct evidence_target *t, double growth, struct err *e)
+{
+    bool grows = d->verdict == DIAGNOSIS_LEAK || d->verdict == DIAGNOSIS_GROWTH;
+    if (d->suspect_count || !grows || d->memory == MEMORY_RSS_ONLY)
+        return 0;
+    int rc = add_classes(d, t, growth, true, e);
+    if (rc == 0 && d->suspect_count == 0)
+        rc = add_classes(d, t, growth, false, e);
+    if (rc || d->suspect_count)
+        return rc;
+    struct diagnosis_suspect unknown = {.retained_growth = growth > 0 ? (int64_t)growth : 0,
+        .share = growth > 0 ? fmin(grown_bytes(t) / growth, 1) : NAN,
+        .confidence = 0.3};
+    bool anything = t->floors.count > 0 || grown_bytes(t) >= SITE_BYTES;
+    return anything ? add_suspect(d, &unknown, e) : 0;
+}
