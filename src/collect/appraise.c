@@ -334,7 +334,10 @@ static void sampled(void *arg, const struct sample *sample, const struct err *wh
         m->count.heap_used = isnan(sample->heap_used) ? 0 : (int64_t)sample->heap_used;
     gather_facts(a, sample);
     decide(a);
-    switch (guard_next(&a->facts, &a->options.limits, &a->verdict, &a->progress)) {
+    enum guard_step step =
+        a->options.standing ? GUARD_DONE
+                            : guard_next(&a->facts, &a->options.limits, &a->verdict, &a->progress);
+    switch (step) {
     case GUARD_COLLECT: collect(a); break;
     case GUARD_COUNT: count(a); break;
     case GUARD_DONE: finish(a, NULL); break;

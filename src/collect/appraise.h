@@ -41,6 +41,7 @@ struct appraise_options {
     struct target *target;
     struct capture_memory *memory; /* of the target, outlives the appraisal */
     const char *folder;            /* borrowed, outlives it */
+    bool standing; /* the target stands still in a debugger: it answers no collection, no count */
     struct guard_limits limits;
 };
 

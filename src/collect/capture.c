@@ -670,6 +670,7 @@ static void appraise(struct capture *c)
     struct appraise_options options = {.target = c->options.target,
         .memory = c->options.memory,
         .folder = c->folder,
+        .standing = c->options.standing,
         .limits = c->options.limits};
     c->phase = APPRAISING;
     if (appraise_start(c->loop, &options, &appraise_handlers, c, &c->appraisal, &e) != 0)
@@ -725,6 +726,7 @@ int capture_start(struct loop *l, const struct capture_options *o, const struct 
         .arg = arg};
     c->outcome = (struct capture_outcome){.kind = o->kind,
         .asked_at_ms = clock_wall_ms(),
+        .request_id = o->request_id,
         .why = ERR_NONE,
         .heap_used = NAN,
         .heap_after = NAN,
@@ -761,6 +763,11 @@ void capture_target_gone(struct capture *c, const struct err *why)
 bool capture_disturbs(const struct capture *c)
 {
     return c->phase > LEASING && c->phase != RECORDING;
+}
+
+bool capture_ends_standing(const struct capture *c)
+{
+    return c->phase == CHECKING || c->phase >= STREAMING;
 }
 
 void capture_hurry(struct capture *c)

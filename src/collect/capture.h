@@ -16,6 +16,7 @@ struct capture_outcome {
     enum capture_state state;
     struct err why; /* for all but CAPTURE_COMPLETE */
     int64_t asked_at_ms;
+    int64_t request_id; /* 0: of no request */
     struct guard_verdict verdict;
     double heap_used;             /* bytes before it; NAN: unknown */
     double heap_after;            /* bytes right after it, and so without garbage; NAN: unknown */
@@ -68,6 +69,8 @@ struct capture_options {
     int64_t recording_us;          /* of a timeline: how long it records */
     bool stacks;                   /* of a timeline: who allocated what, at a high price */
     int64_t patience_us;           /* for its turn on this host; 0: without end */
+    bool standing;                 /* the target stands still in a debugger */
+    int64_t request_id;            /* of the request that it is taken for; 0: none */
     struct guard_limits limits;
 };
 
@@ -87,6 +90,9 @@ void capture_target_gone(struct capture *c, const struct err *why);
 
 /* Whether the target is being disturbed: until then it can be read as always. */
 bool capture_disturbs(const struct capture *c);
+
+/* Whether it would come to its end with the target standing still in a debugger. */
+bool capture_ends_standing(const struct capture *c);
 
 /* Nobody can wait any longer: a capture that has not had its turn on this host yet is not begun
  * (done is called from here); one that has goes on. */

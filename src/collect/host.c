@@ -17,10 +17,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SMALL_FILE   8192 /* /proc/PID/status is about 1.5 KB */
-#define DEPTH_MAX    64   /* levels of a process' ancestry or of a group's folders */
-#define TCP_LINE_MAX 256
-#define STATE_LISTEN 0x0A
+#define SMALL_FILE        8192 /* /proc/PID/status is about 1.5 KB */
+#define DEPTH_MAX         64   /* levels of a process' ancestry or of a group's folders */
+#define TCP_LINE_MAX      256
+#define STATE_ESTABLISHED 0x01
+#define STATE_LISTEN      0x0A
 
 /* Reads a whole small file, cut to size - 1; -1 if it cannot be read. */
 static int read_small(const char *path, char *out, size_t size)
@@ -215,6 +216,26 @@ static void each_socket(pid_t pid, bool (*visit)(void *arg, unsigned long long i
             more = visit(arg, inode);
     }
     closedir(folder);
+}
+
+int host_clients(pid_t pid, uint16_t port)
+{
+    static const char *const tables[] = {"net/tcp", "net/tcp6"};
+    int count = -1;
+    for (size_t i = 0; i < 2; i++) {
+        char path[64], line[TCP_LINE_MAX];
+        unsigned local, state;
+        snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, tables[i]);
+        FILE *file = fopen(path, "re");
+        if (!file)
+            continue;
+        count = count < 0 ? 0 : count;
+        while (fgets(line, sizeof line, file))
+            if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x", &local, &state) == 2)
+                count += local == port && state == STATE_ESTABLISHED;
+        fclose(file);
+    }
+    return count;
 }
 
 struct listening {

@@ -41,6 +41,10 @@ size_t host_listening(pid_t pid, struct host_port *ports, size_t max);
  * is looked at first (0: none), which spares a look at all the others. */
 pid_t host_listener(const char *ip, uint16_t port, pid_t likely);
 
+/* Connections that clients have to port in the network namespace of pid; -1 if it cannot be told.
+ */
+int host_clients(pid_t pid, uint16_t port);
+
 /* Whether ip (a literal) is loopback or an address of this host. */
 bool host_is_local(const char *ip);
 /* Whether host is a literal of another host; a name is not looked up and is none. */

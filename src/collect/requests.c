@@ -30,6 +30,7 @@
 #define BINDING_MAX 64
 
 extern const char requests_source[]; /* requests.js */
+extern const char pairs_source[];    /* pairs.js */
 
 enum stage { INSTALLING, FOLLOWING, OVER };
 
@@ -202,6 +203,8 @@ static int evaluate(struct requests *r, struct err *e)
     int rc = options ? buf_addf(&source, "%s('%s',", requests_source, r->binding) : ERR_NOMEM;
     if (rc == 0)
         rc = add_ascii(&source, options);
+    if (rc == 0 && r->options.pairs)
+        rc = buf_addf(&source, ",%s", pairs_source);
     if (rc == 0)
         rc = buf_add_text(&source, ")");
     if (rc == ERR_USAGE) {
@@ -288,6 +291,11 @@ bool requests_event(struct requests *r, const char *method, const cJSON *params)
         proto_runtime_binding_called_decode(params, &event, &e) != 0 ||
         strcmp(event.name, r->binding) != 0)
         return false;
+    if (requests_is_pair(event.payload)) {
+        if (requests_read_pair(event.payload, r->handlers->pair, r->arg, &e) != 0)
+            fail(r, &e);
+        return true;
+    }
     r->unread++;
     int rc = requests_read_batch(
         event.payload, clock_wall_ms(), r->handlers->row, r->arg, &rows, &dropped, &e);
@@ -298,6 +306,37 @@ bool requests_event(struct requests *r, const char *method, const cJSON *params)
     if (r->unread >= WINDOW / 2)
         beat(r);
     return true;
+}
+
+/* ---- pairs of snapshots ---- */
+
+static int tell_pairs(
+    struct requests *r, const char *call, cdp_reply_fn fn, void *arg, struct err *e)
+{
+    char function[128];
+    if (r->stage != FOLLOWING)
+        return err_set(e, ERR_CANCELLED, "requests are not followed");
+    snprintf(function, sizeof function, "function(){this.pairs.%s;return ''}", call);
+    return ask_call_on(r->session, r->object, function, 0, fn, arg, e);
+}
+
+int requests_pair_arm(struct requests *r, bool pause, cdp_reply_fn fn, void *arg, struct err *e)
+{
+    return tell_pairs(r, pause ? "arm('pause')" : "arm('hold')", fn, arg, e);
+}
+
+int requests_pair_release(struct requests *r, int64_t number, struct err *e)
+{
+    char call[64];
+    snprintf(call, sizeof call, "release(%lld)", (long long)number);
+    return tell_pairs(r, call, NULL, NULL, e);
+}
+
+int requests_pair_abandon(struct requests *r, int64_t number, struct err *e)
+{
+    char call[64];
+    snprintf(call, sizeof call, "abandon(%lld)", (long long)number);
+    return tell_pairs(r, call, NULL, NULL, e);
 }
 
 /* ---- leaving ---- */

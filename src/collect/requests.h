@@ -13,6 +13,7 @@ struct requests_options {
     const char
         *match; /* rows only where this JavaScript expression matches "GET /path"; NULL: all */
     bool keep_query;
+    bool pairs;      /* requests may have snapshots before and after them: requests_pair_… */
     double overhead; /* rows are thinned to keep the hook's cost under this share of one thread */
 };
 
@@ -24,6 +25,8 @@ struct requests_handlers {
     void (*beat)(void *arg, const struct request_beat *beat);
     /* Requests that have no rows because nobody read them in time, or because they were no rows. */
     void (*lost)(void *arg, int64_t requests);
+    /* A request that has snapshots has taken a step; NULL if pairs is not set. */
+    void (*pair)(void *arg, const struct request_pair *pair);
     /* It could not be put in, or is over although nobody stopped it. */
     void (*failed)(void *arg, const struct err *why);
 };
@@ -34,6 +37,14 @@ int requests_start(struct loop *l, struct cdp_session *session, const struct req
 
 /* An event of the session; true: it was a batch of ours. */
 bool requests_event(struct requests *r, const char *method, const cJSON *params);
+
+/* Has the next request that is followed wait for a snapshot: the whole process pauses in a debugger
+ * that is enabled, or only that request is held. fn (may be NULL) gets the hook's answer. */
+int requests_pair_arm(
+    struct requests *r, bool pause, cdp_reply_fn fn, void *arg, struct err *e) MUST_USE;
+/* Lets a held request go on; gives a pair up (no snapshot after it), releasing what is held. */
+int requests_pair_release(struct requests *r, int64_t number, struct err *e) MUST_USE;
+int requests_pair_abandon(struct requests *r, int64_t number, struct err *e) MUST_USE;
 
 /* Takes the hook out. Its last rows and counts come before the answers to calls made after this. */
 void requests_stop(struct requests *r);

@@ -1,18 +1,19 @@
 // Runs in the target: follows its HTTP requests. Called as install(binding, options), it subscribes
 // to Node's diagnostics channels, counts every request by route, and hands rows of the followed
-// ones to the binding in batches. It holds no request back and keeps nothing alive longer than the
-// app does. Without a beat from heaptap it ends itself.
+// ones to the binding in batches. It holds no request back (pairs.js does, if it is handed over as
+// a third argument) and keeps nothing alive longer than the app does. Without a beat from heaptap it
+// ends itself.
 //
 // A batch is {"v":1,"age":microseconds,"dropped":n,"texts":[...],"rows":"base64"}. rows are ROW
 // little-endian unsigned 32-bit numbers each, in the order of the constants below; texts are what
 // rows name by index. requests_read.c reads both; nothing here is trusted there.
-(function install(binding, options) {
+(function install(binding, options, pairing) {
     'use strict';
     const builtin = process.getBuiltinModule ?? require;
     const channels = builtin('diagnostics_channel');
     const v8 = builtin('v8');
     const { PerformanceObserver, performance } = builtin('perf_hooks');
-    const { setInterval, clearInterval, setTimeout, clearTimeout } = builtin('timers');
+    const { setInterval, clearInterval, setTimeout, clearTimeout, setImmediate } = builtin('timers');
     const { Buffer } = builtin('buffer');
     const now = performance.now.bind(performance);
     const rssOf = process.memoryUsage.rss;
@@ -34,7 +35,7 @@
 
     const FLAGS = 0, METHOD = 1, URL = 2, ROUTE = 3, ENDED = 4, LASTED = 5, STATUS = 6;
     const FLIGHT = 7, HEAP = 9, TOTAL = 11, EXTERNAL = 13, RSS = 15, ROW = 17;
-    const ABORTED = 1;
+    const ABORTED = 1, PAIR = 256; // of FLAGS: what the number of a pair is multiplied by
 
     const mark = Symbol.for('heaptap.requests');
     const send = globalThis[binding];
@@ -203,7 +204,18 @@
             this.rss = rss;
             this.method = request.method;
             this.url = request.url;
+            this.pair = 0; // its number, if the request has heap snapshots
+            this.after = null; // the reading after it, if that is taken already
+            this.ended = 0; // when it had come to its end, in that case
         }
+    }
+    // The request has waited since its row was made.
+    function reread(row) {
+        const heap = heapStatistics();
+        row.began = now();
+        row.heap = heap.used_heap_size;
+        row.total = heap.total_heap_size;
+        row.external = heap.external_memory;
     }
 
     function textAt(value) {
@@ -225,16 +237,17 @@
             route.batch = batch;
             route.index = texts.push(route.path) - 1;
         }
-        const ended = now();
-        const heap = heapStatistics();
+        const waited = row.after !== null;
+        const ended = waited ? Math.max(epoch, row.ended) : now();
+        const heap = waited ? row.after : heapStatistics();
         const at = filled++ * ROW;
-        rows[at + FLAGS] = flags;
+        rows[at + FLAGS] = flags + row.pair * PAIR;
         rows[at + METHOD] = textAt(row.method);
         const url = options.keepQuery ? row.url : pathOf(row.url);
         rows[at + URL] = textAt(url.length > URL_MAX ? url.slice(0, URL_MAX) : url);
         rows[at + ROUTE] = route.index;
         rows[at + ENDED] = clip((ended - epoch) * 1000);
-        rows[at + LASTED] = clip((ended - row.began) * 1000);
+        rows[at + LASTED] = clip(((waited ? row.ended : ended) - row.began) * 1000);
         rows[at + STATUS] = status;
         rows[at + FLIGHT] = row.flight;
         // Whoever came while this one ran has shared its memory, even if it is gone again.
@@ -345,6 +358,8 @@
             if (row === null) plainCalls++;
             else rowCalls++;
             if (timed !== 0) timing(timed, row);
+            if (pairs !== null && row !== null)
+                pairs.begin(row, request, message.response, true);
         } catch (error) {
             failed(error);
         }
@@ -361,7 +376,10 @@
     function ended(request, row, pattern, status, flags) {
         const route = routeOf(request, pattern);
         route.count++;
-        if (row !== null) write(row, route, status, flags);
+        if (row !== null) {
+            if (row.pair !== 0) pairs.over(row);
+            write(row, route, status, flags);
+        }
         inFlight--;
     }
 
@@ -431,6 +449,7 @@
             streams.set(stream, [request, row]);
             if (row === null) plainCalls++;
             else rowCalls++;
+            if (pairs !== null && row !== null) pairs.begin(row, request, stream, false);
         } catch (error) {
             failed(error);
         }
@@ -483,6 +502,25 @@
         // Deno has no such entries.
     }
 
+    // ---- heap snapshots of requests ----
+
+    function tell(pair, step, request) {
+        try {
+            send(text({
+                v: 1, pair, step, method: request?.method ?? '',
+                url: request === undefined ? ''
+                    : (options.keepQuery ? request.url : pathOf(request.url)).slice(0, URL_MAX),
+            }));
+        } catch (error) {
+            failed(error);
+        }
+    }
+    const pairs = pairing === undefined ? null : pairing({
+        tell, now, reread, heapStatistics, later: setImmediate,
+        bind: (fn) => builtin('async_hooks').AsyncResource.bind(fn),
+        servers: () => [builtin('http').Server.prototype, builtin('https').Server.prototype],
+    });
+
     // ---- life ----
 
     const subscriptions = [
@@ -496,23 +534,27 @@
     let silent = 0; // seconds without a beat; a stalled process does not count them
     const clock = setInterval(() => {
         weigh();
-        if (++silent > options.expiry) hook.stop('no beat came');
+        silent++;
+        pairs?.tick(silent);
+        if (silent > options.expiry) hook.stop('no beat came');
     }, 1000);
     clock.unref?.();
     flushTimer = setTimeout(flush, FLUSH_MS);
     flushTimer.unref?.();
 
     const hook = {
+        pairs,
         // What happened since the beat before; read: batches that heaptap has taken since then.
         beat(read) {
             silent = 0;
             unread = Math.max(0, unread - read);
+            const passed = pairs === null ? 0 : pairs.beat();
             flush();
             const at = now();
             const lost = dropped;
             dropped = 0;
             return text({
-                v: 1, stopped, failure, blind, begun, aborted, inFlight, dropped: lost, share,
+                v: 1, stopped, failure, blind, begun, aborted, inFlight, dropped: lost, passed, share,
                 overhead,
                 routes: routes.map((route) => [route.method, route.path, route.count]),
                 floors: floors.splice(0).map((floor) =>
@@ -523,6 +565,7 @@
         stop(why) {
             if (stopped !== '') return;
             stopped = why;
+            pairs?.stop();
             clearInterval(clock);
             clearTimeout(flushTimer);
             observer.disconnect();

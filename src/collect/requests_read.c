@@ -27,6 +27,7 @@ enum {
 };
 #define ROW_BYTES    (ROW_NUMBERS * 4)
 #define FLAG_ABORTED 1u
+#define PAIR_SHIFT   8   /* of the flags, where the number of a pair is */
 #define HEAP_UNIT    8.0 /* bytes: a word, so that 32 bits reach 32 GB */
 #define RSS_UNIT     1024.0
 #define TEXTS_MAX    (3 * REQUESTS_BATCH_ROWS)      /* each row can bring three new ones */
@@ -138,6 +139,7 @@ static void hand_out(const unsigned char *bytes, const struct texts *texts, doub
         .url = texts->items[number_at(bytes, ROW_URL)],
         .route = texts->items[number_at(bytes, ROW_ROUTE)],
         .aborted = number_at(bytes, ROW_FLAGS) & FLAG_ABORTED,
+        .pair = number_at(bytes, ROW_FLAGS) >> PAIR_SHIFT,
         .duration_ms = number_at(bytes, ROW_LASTED) / 1000.0,
         .status = number_at(bytes, ROW_STATUS)};
     row.wall_ms[0] = (int64_t)(ended_ms - row.duration_ms);
@@ -180,6 +182,36 @@ int requests_read_batch(const char *payload, int64_t wall_ms, request_row_fn fn,
         *ret_rows = count;
         *ret_dropped = dropped;
     }
+    cJSON_Delete(tree);
+    return rc;
+}
+
+/* ---- pairs of snapshots ---- */
+
+bool requests_is_pair(const char *payload)
+{
+    static const char head[] = "{\"v\":1,\"pair\":";
+    return strncmp(payload, head, sizeof head - 1) == 0;
+}
+
+int requests_read_pair(const char *payload, request_pair_fn fn, void *arg, struct err *e)
+{
+    static const char *const steps[] = {"before", "after", "went"};
+    cJSON *tree = NULL;
+    int rc = parse(payload, "a pair", &tree, e);
+    if (rc)
+        return rc;
+    const char *step = text_of(cJSON_GetObjectItemCaseSensitive(tree, "step"), REQUESTS_METHOD_MAX);
+    struct request_pair pair = {.number = whole_in(tree, "pair"),
+        .step = REQUEST_BEFORE,
+        .method = text_of(cJSON_GetObjectItemCaseSensitive(tree, "method"), REQUESTS_METHOD_MAX),
+        .url = text_of(cJSON_GetObjectItemCaseSensitive(tree, "url"), REQUESTS_TEXT_MAX)};
+    while (step && pair.step <= REQUEST_WENT && strcmp(steps[pair.step], step) != 0)
+        pair.step++;
+    if (!step || pair.step > REQUEST_WENT || pair.number <= 0 || !pair.method || !pair.url)
+        rc = bad(e, "a pair");
+    else
+        fn(arg, &pair);
     cJSON_Delete(tree);
     return rc;
 }
@@ -266,8 +298,9 @@ static int read_figures(struct request_beat *beat, struct err *e)
     beat->aborted = whole_in(tree, "aborted");
     beat->in_flight = whole_in(tree, "inFlight");
     beat->dropped = whole_in(tree, "dropped");
+    beat->passed = whole_in(tree, "passed");
     if (!beat->stopped || !beat->failure || beat->begun < 0 || beat->aborted < 0 ||
-        beat->in_flight < 0 || beat->dropped < 0 || !cJSON_IsNumber(share) ||
+        beat->in_flight < 0 || beat->dropped < 0 || beat->passed < 0 || !cJSON_IsNumber(share) ||
         !(share->valuedouble >= 0 && share->valuedouble <= 1) || !cJSON_IsNumber(overhead) ||
         !(overhead->valuedouble >= 0))
         return bad(e, "an answer to a beat");

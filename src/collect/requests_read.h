@@ -23,6 +23,7 @@
 struct request_row {
     const char *method, *url, *route;
     bool aborted; /* the client went before the answer did */
+    int64_t pair; /* the number of its pair of snapshots, 0: it has none */
     int64_t wall_ms[2];
     double duration_ms;
     int64_t status;
@@ -36,6 +37,23 @@ typedef void (*request_row_fn)(void *arg, const struct request_row *row);
  * ret_dropped: requests that the hook had no room for since the batch before. */
 int requests_read_batch(const char *payload, int64_t wall_ms, request_row_fn fn, void *arg,
     size_t *ret_rows, int64_t *ret_dropped, struct err *e) MUST_USE;
+
+/* What pairs.js tells of a request that has a snapshot before and after it. */
+enum request_step {
+    REQUEST_BEFORE, /* it waits at its start */
+    REQUEST_AFTER,  /* it waits at its end, or has come to it */
+    REQUEST_WENT,   /* it goes on, having been paused or not */
+};
+struct request_pair {
+    int64_t number; /* of the hook's pairs, from 1 */
+    enum request_step step;
+    const char *method, *url; /* borrowed; of REQUEST_BEFORE, else "" */
+};
+typedef void (*request_pair_fn)(void *arg, const struct request_pair *pair);
+
+/* Whether a payload is of a pair, not a batch; and reads it. */
+bool requests_is_pair(const char *payload);
+int requests_read_pair(const char *payload, request_pair_fn fn, void *arg, struct err *e) MUST_USE;
 
 struct request_route {
     const char *method, *path; /* borrowed from the beat */
@@ -54,6 +72,7 @@ struct request_beat {
     const char *failure; /* its first exception, "" for none */
     bool blind;          /* the app uses HTTP/2, and this runtime has no channels for it */
     int64_t begun, aborted, in_flight, dropped;
+    int64_t passed;  /* followed requests without a pair of snapshots since the beat before */
     double share;    /* of the requests that get rows now */
     double overhead; /* of the last full second, 0 to 1 and beyond */
     size_t route_count, floor_count;

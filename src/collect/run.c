@@ -135,6 +135,8 @@ static void on_event(void *arg, struct target *t, const char *method, const cJSO
     struct watched *w = target_data(t);
     if (w && w->follow && requests_event(w->follow, method, params))
         return;
+    if (w && run_pairs_event(w, method))
+        return;
     if (r->capture && r->captured == w)
         capture_event(r->capture, method, params);
 }

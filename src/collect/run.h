@@ -20,7 +20,7 @@ struct run_options {
     int64_t metrics_interval_us; /* 0: no readings but those around snapshots */
     bool snapshots;
     int64_t snapshot_interval_us;
-    int64_t max_snapshots; /* of each target; 0: no bound */
+    int64_t max_snapshots; /* of each target, and as many of its requests; 0: no bound */
     bool manual;           /* one snapshot by hand, then the end; schedule and share do not count */
     int64_t duration_us;   /* from the first attach; 0: until run_finish */
     int64_t wait_us, give_up_us;
@@ -42,8 +42,9 @@ struct run_options {
     int64_t max_disk; /* bytes of captures in folder; 0: no bound */
     double max_pause_share;
     bool allow_remote;
-    bool requests; /* follow them */
-    struct requests_options follow;
+    bool requests;                  /* follow them */
+    struct requests_options follow; /* pairs: with snapshots before and after them */
+    bool hold;           /* for those, hold the request in place of pausing the process */
     int64_t gc_floor_us; /* force a collection that often; 0: read after the target's own */
 };
 
@@ -67,6 +68,8 @@ struct run_requests {
     struct run_floor *floors; /* oldest first */
     size_t floor_count;
     int64_t rows, aborted, lost; /* requests: with rows, given up by clients, without their rows */
+    int64_t snapshots, pairs;    /* before and after requests, and where both are there */
+    int64_t passed;              /* requests that were to have a pair, and had none */
     double share, overhead;      /* latest: of requests that get rows, of one thread's time */
     double overhead_max;
 };

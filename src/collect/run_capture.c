@@ -74,8 +74,8 @@ void run_capture_schedule(struct watched *w, int64_t at_us)
 static bool wants_more(const struct watched *w)
 {
     const struct run_options *o = &w->run->options;
-    return o->snapshots && !o->manual &&
-           (o->max_snapshots == 0 || w->facts.snapshots < o->max_snapshots);
+    int64_t taken = w->facts.snapshots - w->facts.requests.snapshots;
+    return o->snapshots && !o->manual && (o->max_snapshots == 0 || taken < o->max_snapshots);
 }
 
 static void record_outcome(struct watched *w, const struct capture_outcome *o)
@@ -150,13 +150,15 @@ static void captured(void *arg, const struct capture_outcome *o)
     free(path);
     run_live_captured(w, o);
     rest(w, o);
+    bool scheduled = o->request_id == 0;
+    run_pairs_captured(w, o);
     if (r->options.manual) {
         if (o->state != CAPTURE_COMPLETE)
             r->why = o->why;
         run_finish(r, "done");
     } else if (r->stage == RUNNING && w->target && o->kind == CAPTURE_TIMELINE) {
         schedule_timeline(w, r->capture_started_us + r->options.timeline_interval_us);
-    } else if (r->stage == RUNNING && w->target && wants_more(w)) {
+    } else if (scheduled && r->stage == RUNNING && w->target && wants_more(w)) {
         int64_t wait_us = r->options.snapshot_interval_us;
         if (o->state == CAPTURE_REFUSED)
             wait_us = guard_retry_us(wait_us, w->memory.refusals);
@@ -211,10 +213,10 @@ static const struct capture_handlers capture_handlers = {
     .done = captured,
 };
 
-static int make_path(struct run *r, const struct watched *w, struct err *e)
+static int make_path(struct run *r, const struct watched *w, const char *label, struct err *e)
 {
     struct capture_name name = {.folder = r->folder,
-        .label = r->label,
+        .label = label,
         .wall_ms = clock_wall_ms(),
         .pid = w->facts.identity.pid,
         .seq = ++r->sequence,
@@ -225,46 +227,60 @@ static int make_path(struct run *r, const struct watched *w, struct err *e)
     return r->capture_path ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }
 
-static void start_capture(struct run *r, struct watched *w, enum capture_kind kind)
+/* What is wanted of a capture, and the mark that it was due goes. */
+static void prepare_capture(
+    struct run *r, struct watched *w, struct capture_options *o, const char **ret_label)
 {
-    struct err e = ERR_NONE;
-    bool timeline = kind == CAPTURE_TIMELINE;
-    r->capture_started_us = clock_monotonic_us();
-    r->capture_kind = kind;
-    r->capture_trigger = timeline && !r->options.manual ? "interval" : w->due_trigger;
-    r->captured = w;
-    if (timeline && !r->options.manual) {
+    *ret_label = r->label;
+    if (run_pairs_due(w)) {
+        r->capture_trigger = "request";
+        run_pairs_begin_capture(w, o, ret_label);
+    } else if (o->kind == CAPTURE_TIMELINE && !r->options.manual) {
+        r->capture_trigger = "interval";
         w->timeline_due = false;
     } else {
+        r->capture_trigger = w->due_trigger;
         w->due = false;
         w->last_capture_us = r->capture_started_us;
     }
-    r->capture_id = 0;
-    int rc = make_path(r, w, &e);
-    if (rc == 0 && r->options.journal) {
-        struct store_snapshot row;
-        store_row_clear(STORE_HEAP_SNAPSHOTS, &row);
-        row.target_id = w->facts.id;
-        row.kind = timeline ? "heaptimeline" : "heapsnapshot";
-        row.trigger = r->capture_trigger;
-        row.state = "running";
-        r->capture_id = journal_add_snapshot(r->options.journal, &row);
-    }
+}
+
+static void start_capture(struct run *r, struct watched *w, enum capture_kind kind)
+{
+    struct err e = ERR_NONE;
+    const char *label;
     struct capture_options options = {.target = w->target,
         .writer = r->writer,
         .memory = &w->memory,
-        .path = r->capture_path,
         .folder = r->folder,
         .kind = kind,
         .recording_us = r->options.recording_us,
         .stacks = r->options.stacks,
         .patience_us = r->stage == ENDING ? END_PATIENCE_US : 0,
         .limits = r->options.limits};
+    r->capture_started_us = clock_monotonic_us();
+    r->capture_kind = kind;
+    r->captured = w;
+    prepare_capture(r, w, &options, &label);
+    r->capture_id = 0;
+    int rc = make_path(r, w, label, &e);
+    options.path = r->capture_path;
+    if (rc == 0 && r->options.journal) {
+        struct store_snapshot row;
+        store_row_clear(STORE_HEAP_SNAPSHOTS, &row);
+        row.target_id = w->facts.id;
+        row.kind = kind == CAPTURE_TIMELINE ? "heaptimeline" : "heapsnapshot";
+        row.request_id = options.request_id ? options.request_id : STORE_NO_INTEGER;
+        row.trigger = r->capture_trigger;
+        row.state = "running";
+        r->capture_id = journal_add_snapshot(r->options.journal, &row);
+    }
     if (rc == 0)
         rc = capture_start(r->loop, &options, &capture_handlers, r, &r->capture, &e);
     if (rc) {
         struct capture_outcome outcome = {.kind = kind,
             .state = CAPTURE_FAILED,
+            .request_id = options.request_id,
             .why = e,
             .heap_used = NAN,
             .heap_after = NAN,
@@ -281,6 +297,11 @@ void run_capture_next(struct run *r)
 {
     if (r->captured)
         return;
+    for (size_t i = 0; i < r->target_count; i++) /* a request waits */
+        if (run_pairs_due(r->targets[i]) && r->targets[i]->target) {
+            start_capture(r, r->targets[i], CAPTURE_SNAPSHOT);
+            return;
+        }
     for (size_t i = 0; i < r->target_count; i++) {
         struct watched *w = r->targets[i];
         if (w->due && w->target) {

@@ -45,6 +45,7 @@ struct watched {             /* one target */
     size_t hook_routes;                     /* how many of them are known */
     int64_t *route_base; /* requests of each route before this hook; as many as routes */
     bool told_failure, told_blind;
+    struct pairs *pairs; /* NULL: no snapshots of requests, or not yet */
 };
 
 struct run {
@@ -105,6 +106,23 @@ void run_requests_leave(struct watched *w);
 void run_requests_gone(struct watched *w);
 void run_requests_collect(void *watched); /* a timer's function: a collection is due */
 void run_requests_free(struct watched *w);
+
+/* ---- run_pairs.c: snapshots before and after requests ---- */
+void run_pairs_follow(struct watched *w); /* the hook is in place */
+void run_pairs_step(struct watched *w, const struct request_pair *step);
+/* An event of the session; true: it was the debugger's. */
+bool run_pairs_event(struct watched *w, const char *method);
+/* Followed requests that had no pair since the last beat. */
+void run_pairs_passed(struct watched *w, int64_t passed);
+int64_t run_pairs_request_id(const struct watched *w, int64_t number); /* 0: not known */
+/* A snapshot that a request waits for has its turn; fills what is special in o, and the label. */
+bool run_pairs_due(const struct watched *w);
+void run_pairs_begin_capture(struct watched *w, struct capture_options *o, const char **ret_label);
+void run_pairs_captured(struct watched *w, const struct capture_outcome *o);
+/* Lets everything go on, ahead of leaving. */
+void run_pairs_leave(struct watched *w);
+void run_pairs_gone(struct watched *w);
+void run_pairs_free(struct watched *w);
 
 /* ---- run_capture.c ---- */
 void run_capture_timeline_due(void *watched); /* the same for a timeline */

@@ -22,7 +22,7 @@
 
 /* ---- rows ---- */
 
-static void fill_row(const struct watched *w, const struct request_row *q, int side,
+static void fill_row(const struct watched *w, const struct request_row *q, int64_t id, int side,
     const char *label, struct store_metrics *row)
 {
     store_row_clear(STORE_MEMORY_METRICS, row);
@@ -35,7 +35,7 @@ static void fill_row(const struct watched *w, const struct request_row *q, int s
     row->rss = q->rss[side];
     row->request_method = q->method;
     row->request_url = q->url;
-    row->request_id = w->last_request_id;
+    row->request_id = id;
     row->route = q->route;
     row->in_flight = q->in_flight[side];
     if (side == 1) {
@@ -50,15 +50,17 @@ static void on_row(void *arg, const struct request_row *q)
     struct run *r = w->run;
     struct store_metrics before, after;
     char before_label[LABEL_SIZE], after_label[LABEL_SIZE];
-    w->last_request_id++;
+    int64_t id = run_pairs_request_id(w, q->pair);
+    if (!id)
+        id = ++w->last_request_id;
     w->facts.requests.rows++;
     snprintf(before_label, sizeof before_label, "before-%s", q->method);
     snprintf(after_label, sizeof after_label, "after-%s", q->method);
-    fill_row(w, q, 0, before_label, &before);
-    fill_row(w, q, 1, after_label, &after);
+    fill_row(w, q, id, 0, before_label, &before);
+    fill_row(w, q, id, 1, after_label, &after);
     if (r->options.journal)
         journal_request(r->options.journal, &before, &after);
-    r->handlers->request(r->arg, &w->facts, w->last_request_id, q);
+    r->handlers->request(r->arg, &w->facts, id, q);
 }
 
 static void on_lost(void *arg, int64_t requests)
@@ -265,6 +267,7 @@ static void on_following(void *arg)
     w->hook_routes = 0;
     for (size_t i = 0; i < q->route_count; i++)
         w->route_base[i] = q->routes[i].requests;
+    run_pairs_follow(w);
 }
 
 static void on_beat(void *arg, const struct request_beat *beat)
@@ -274,6 +277,7 @@ static void on_beat(void *arg, const struct request_beat *beat)
     learn_routes(w, beat);
     take_counts(w, beat);
     take_floors(w, beat);
+    run_pairs_passed(w, beat->passed);
     q->aborted = beat->aborted;
     if (beat->share < q->share && q->share == w->run->options.follow.sample)
         run_say(w->run, w, false,
@@ -297,6 +301,11 @@ static void on_beat(void *arg, const struct request_beat *beat)
     }
 }
 
+static void on_pair(void *arg, const struct request_pair *pair)
+{
+    run_pairs_step(arg, pair);
+}
+
 static void on_failed(void *arg, const struct err *why)
 {
     struct watched *w = arg;
@@ -308,6 +317,7 @@ static const struct requests_handlers requests_handlers = {
     .row = on_row,
     .beat = on_beat,
     .lost = on_lost,
+    .pair = on_pair,
     .failed = on_failed,
 };
 
@@ -381,13 +391,16 @@ void run_requests_attach(struct watched *w)
 
 void run_requests_leave(struct watched *w)
 {
-    if (w->follow && w->target)
-        requests_stop(w->follow);
+    if (!w->follow || !w->target)
+        return;
+    run_pairs_leave(w);
+    requests_stop(w->follow);
 }
 
 void run_requests_gone(struct watched *w)
 {
     timer_stop(w->gc_timer);
+    run_pairs_gone(w);
     requests_free(w->follow);
     w->follow = NULL;
 }
@@ -395,6 +408,7 @@ void run_requests_gone(struct watched *w)
 void run_requests_free(struct watched *w)
 {
     struct run_requests *q = &w->facts.requests;
+    run_pairs_free(w);
     requests_free(w->follow);
     for (size_t i = 0; i < q->route_count; i++) {
         free(q->routes[i].method);

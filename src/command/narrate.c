@@ -138,6 +138,8 @@ static void snapshot_line(struct narrator *n, const struct run_target *t, const 
     show_json_word(line, "state", capture_state_name(o->state), &rc);
     show_json_word(line, "trigger", trigger, &rc);
     show_json_word(line, "file", path, &rc);
+    if (o->request_id)
+        show_json_integer(line, "request_id", o->request_id, &rc);
     if (o->file) {
         show_json_integer(line, "bytes", o->file->bytes, &rc);
         show_json_word(line, "sha256", o->file->sha256, &rc);

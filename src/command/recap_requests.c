@@ -84,6 +84,8 @@ void recap_requests_json(cJSON *target, const struct run_requests *q, int *rc)
     show_json_integer(o, "recorded", q->rows, rc);
     show_json_integer(o, "aborted", q->aborted, rc);
     show_json_integer(o, "lost", q->lost, rc);
+    show_json_integer(o, "snapshot_pairs", q->pairs, rc);
+    show_json_integer(o, "passed", q->passed, rc);
     show_json_number(o, "share", q->share, rc);
     show_json_number(o, "overhead_max", q->overhead_max, rc);
     show_json_integer(o, "floors", (int64_t)q->floor_count, rc);
@@ -178,6 +180,7 @@ void recap_requests_text(const struct show_out *out, const struct run_requests *
     struct judged j;
     struct err e = ERR_NONE;
     char total[TEXT_SHORT], recorded[TEXT_SHORT], aborted[TEXT_SHORT], lost[TEXT_SHORT];
+    char pairs[TEXT_SHORT], passed[TEXT_SHORT];
     if (requests_of(q) == 0)
         return;
     fprintf(out->file, "    %s requests, %s recorded, %s given up by clients",
@@ -185,6 +188,9 @@ void recap_requests_text(const struct show_out *out, const struct run_requests *
         text_count(aborted, q->aborted));
     if (q->lost)
         fprintf(out->file, ", %s lost their rows", text_count(lost, q->lost));
+    if (q->pairs || q->passed)
+        fprintf(out->file, ", %s with a pair of snapshots, %s passed without",
+            text_count(pairs, q->pairs), text_count(passed, q->passed));
     fprintf(
         out->file, "; following them took at most %.1f %% of a thread\n", q->overhead_max * 100);
     bool *shown = calloc(q->route_count, sizeof *shown);

@@ -10,6 +10,12 @@
 
 #define FIRST_LINE_SIZE 1024
 
+/* Snapshots of requests imply it. */
+static bool follows(const struct settings *s)
+{
+    return settings_flag(s, SET_REQUESTS) || settings_flag(s, SET_REQUEST_SNAPSHOTS);
+}
+
 /* What is on, and how to turn each off. */
 static void say_what_is_on(const struct settings *s, char out[FIRST_LINE_SIZE])
 {
@@ -24,8 +30,11 @@ static void say_what_is_on(const struct settings *s, char out[FIRST_LINE_SIZE])
     else
         used += snprintf(out + used, FIRST_LINE_SIZE - (size_t)used, "snapshots off (--snapshots)");
     used += snprintf(out + used, FIRST_LINE_SIZE - (size_t)used,
-        settings_flag(s, SET_REQUESTS) ? "; requests followed (--no-requests turns it off)"
-                                       : "; requests not followed (--requests)");
+        settings_flag(s, SET_REQUEST_SNAPSHOTS)
+            ? "; requests followed, with snapshots before and after them "
+              "(--no-request-snapshots turns them off)"
+        : follows(s) ? "; requests followed (--no-requests turns it off)"
+                     : "; requests not followed (--requests)");
     if (strcmp(settings_text(s, SET_LIVE_PROFILE), "off") == 0)
         snprintf(out + used, FIRST_LINE_SIZE - (size_t)used,
             "; live profile off (--live-profile 512KB)");
@@ -125,10 +134,12 @@ static int run(const struct invocation *in, struct err *e)
         .max_disk = settings_number(s, SET_MAX_DISK),
         .max_pause_share = settings_share(s, SET_MAX_PAUSE_SHARE),
         .allow_remote = settings_flag(s, SET_ALLOW_REMOTE),
-        .requests = settings_flag(s, SET_REQUESTS),
+        .requests = follows(s),
+        .hold = settings_flag(s, SET_HOLD),
         .follow = {.sample = settings_share(s, SET_REQUESTS_SAMPLE),
             .match = settings_text(s, SET_REQUESTS_MATCH),
             .keep_query = settings_flag(s, SET_KEEP_QUERY),
+            .pairs = settings_flag(s, SET_REQUEST_SNAPSHOTS),
             .overhead = settings_share(s, SET_REQUESTS_OVERHEAD)},
         .gc_floor_us = gc_floor_us};
     say_what_is_on(s, first_line);
@@ -140,22 +151,25 @@ out:
 
 static const enum setting_id accepted[] = {SET_DURATION, SET_METRICS_INTERVAL, SET_SNAPSHOTS,
     SET_SNAPSHOT_INTERVAL, SET_MAX_SNAPSHOTS, SET_REQUESTS, SET_REQUESTS_SAMPLE, SET_REQUESTS_MATCH,
-    SET_REQUESTS_OVERHEAD, SET_KEEP_QUERY, SET_GC_FLOOR, SET_DIR, SET_LABEL, SET_COMPRESS,
-    SET_ANALYZE, SET_DB, SET_SCHEMA, SET_DRAIN, SET_LOCAL_KEEP, SET_OUTBOX_SIZE, SET_NO_MIGRATE,
-    SET_WAIT, SET_GIVE_UP, SET_MATCH, SET_MAX_PAUSE, SET_MAX_PAUSE_SHARE, SET_KEEP, SET_MAX_DISK,
-    SET_MIN_FREE, SET_FORCE, SET_ALLOW_REMOTE, SET_TIMEOUT, SET_TIMELINE_INTERVAL,
-    SET_TIMELINE_DURATION, SET_LIVE_PROFILE, SET_LIVE_PROFILE_INTERVAL, SET_END};
+    SET_REQUESTS_OVERHEAD, SET_KEEP_QUERY, SET_REQUEST_SNAPSHOTS, SET_HOLD, SET_GC_FLOOR, SET_DIR,
+    SET_LABEL, SET_COMPRESS, SET_ANALYZE, SET_DB, SET_SCHEMA, SET_DRAIN, SET_LOCAL_KEEP,
+    SET_OUTBOX_SIZE, SET_NO_MIGRATE, SET_WAIT, SET_GIVE_UP, SET_MATCH, SET_MAX_PAUSE,
+    SET_MAX_PAUSE_SHARE, SET_KEEP, SET_MAX_DISK, SET_MIN_FREE, SET_FORCE, SET_ALLOW_REMOTE,
+    SET_TIMEOUT, SET_TIMELINE_INTERVAL, SET_TIMELINE_DURATION, SET_LIVE_PROFILE,
+    SET_LIVE_PROFILE_INTERVAL, SET_END};
 
 const struct command command_run = {
     .name = "run",
     .arguments = "TARGET... | -- COMMAND...",
     .summary = "watch servers: readings and snapshots on a schedule, kept and recorded",
-    .examples = "  heaptap run                                 node --inspect on 127.0.0.1:9229\n"
-                "  heaptap run 9229 9230 --duration 10m        two servers, for ten minutes\n"
-                "  heaptap run pid:4711 --snapshot-interval 5m opens the inspector of a process\n"
-                "  heaptap run -- npm run dev                  starts it, watches what serves\n"
-                "  heaptap run --requests --gc-floor 30s       which route keeps how many bytes\n"
-                "  HEAP_SNAPSHOT_INTERVAL=30000 heaptap run --dir /var/tmp\n",
+    .examples =
+        "  heaptap run                                 node --inspect on 127.0.0.1:9229\n"
+        "  heaptap run 9229 9230 --duration 10m        two servers, for ten minutes\n"
+        "  heaptap run pid:4711 --snapshot-interval 5m opens the inspector of a process\n"
+        "  heaptap run -- npm run dev                  starts it, watches what serves\n"
+        "  heaptap run --requests --gc-floor 30s       which route keeps how many bytes\n"
+        "  heaptap run --request-snapshots --requests-match '^GET /cart'  before and after\n"
+        "  HEAP_SNAPSHOT_INTERVAL=30000 heaptap run --dir /var/tmp\n",
     .details = "TARGET is a port, host:port, [::1]:port, ws://host:port/ID or pid:N; #2 or #TITLE\n"
                "behind it picks one of several. Ctrl-C ends it with a summary.\n",
     .settings = accepted,

@@ -48,6 +48,8 @@ enum setting_id {
     SET_REQUESTS_MATCH,
     SET_REQUESTS_OVERHEAD,
     SET_KEEP_QUERY,
+    SET_REQUEST_SNAPSHOTS,
+    SET_HOLD,
     SET_GC_FLOOR,
     /* files */
     SET_DIR,

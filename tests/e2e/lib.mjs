@@ -263,6 +263,18 @@ export async function get(url, page, count = 1) {
         });
 }
 
+// One question to the target by a client of our own.
+export async function evaluate(url, expression) {
+    const socket = new WebSocket(url);
+    await new Promise((resolve, reject) => Object.assign(socket, { onopen: resolve, onerror: reject }));
+    const answer = new Promise((resolve) => (socket.onmessage = (m) => resolve(JSON.parse(m.data))));
+    socket.send(JSON.stringify({ id: 1, method: 'Runtime.evaluate',
+        params: { expression, includeCommandLineAPI: true, returnByValue: true } }));
+    const { result } = await answer;
+    socket.close();
+    return result.result.value;
+}
+
 export function freePort(host = '127.0.0.1') {
     return new Promise((resolve, reject) => {
         const server = net

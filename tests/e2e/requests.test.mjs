@@ -7,7 +7,7 @@ import net from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
 import {
-    assertError, assertExit, assertNoGap, freePort, get, heaptap, here, house, jsonLines, sleep, sql,
+    assertError, assertExit, assertNoGap, evaluate, freePort, get, heaptap, here, house, jsonLines, sleep, sql,
     startHeaptap, startTarget, until, versions, workspace,
 } from './lib.mjs';
 
@@ -35,17 +35,6 @@ async function follow(t, ws, target, args = []) {
     return run;
 }
 
-// One question to the target by a client of our own.
-async function evaluate(url, expression) {
-    const socket = new WebSocket(url);
-    await new Promise((resolve, reject) => Object.assign(socket, { onopen: resolve, onerror: reject }));
-    const answer = new Promise((resolve) => (socket.onmessage = (m) => resolve(JSON.parse(m.data))));
-    socket.send(JSON.stringify({ id: 1, method: 'Runtime.evaluate',
-        params: { expression, includeCommandLineAPI: true, returnByValue: true } }));
-    const { result } = await answer;
-    socket.close();
-    return result.result.value;
-}
 const traces = `(() => { const { hasSubscribers } = require('diagnostics_channel');
     return JSON.stringify({
         channels: ['http.server.request.start', 'http.server.response.finish',

@@ -77,6 +77,12 @@ static void a_batch_is_kept_exactly(void **state)
     assert_true(seen.last.external[1] == 248 && seen.last.rss[1] == 4097 * 1024.0);
     assert_int_equal(read(batch(good, 2, TEXTS), &seen), 0);
     assert_true(seen.last.aborted && seen.last.heap_used[0] == 4294967296.0);
+    assert_true(seen.last.pair == 0);
+    uint32_t paired[NUMBERS];
+    memcpy(paired, good, sizeof paired);
+    paired[0] = 7 << 8 | 1;
+    assert_int_equal(read(batch(paired, 1, TEXTS), &seen), 0);
+    assert_true(seen.last.pair == 7 && seen.last.aborted);
 }
 
 static void a_batch_that_lies_gives_no_row(void **state)
@@ -113,9 +119,39 @@ static void a_batch_that_lies_gives_no_row(void **state)
     }
 }
 
+static void note_pair(void *arg, const struct request_pair *pair)
+{
+    struct seen *seen = arg;
+    snprintf(seen->url, sizeof seen->url, "%lld %d %s %s", (long long)pair->number, (int)pair->step,
+        pair->method, pair->url);
+}
+
+static void a_step_of_a_pair_is_kept_exactly_or_refused(void **state)
+{
+    static const char good_step[] =
+        "{\"v\":1,\"pair\":2,\"step\":\"before\",\"method\":\"GET\",\"url\":\"/x\"}";
+    static const char *const bad[] = {"{\"v\":1,\"pair\":", "{\"v\":1,\"pair\":2}",
+        "{\"v\":1,\"pair\":0,\"step\":\"after\",\"method\":\"\",\"url\":\"\"}",
+        "{\"v\":1,\"pair\":1.5,\"step\":\"after\",\"method\":\"\",\"url\":\"\"}",
+        "{\"v\":1,\"pair\":1,\"step\":\"under\",\"method\":\"\",\"url\":\"\"}",
+        "{\"v\":1,\"pair\":1,\"step\":7,\"method\":\"\",\"url\":\"\"}",
+        "{\"v\":1,\"pair\":1,\"step\":\"went\",\"method\":[],\"url\":\"\"}"};
+    struct seen seen = {0};
+    struct err e = ERR_NONE;
+    (void)state;
+    assert_true(requests_is_pair(good_step) && !requests_is_pair(batch(good, 1, TEXTS)));
+    assert_int_equal(requests_read_pair(good_step, note_pair, &seen, &e), 0);
+    assert_string_equal(seen.url, "2 0 GET /x");
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        seen.url[0] = '\0';
+        assert_int_equal(requests_read_pair(bad[i], note_pair, &seen, &e), ERR_PROTOCOL);
+        assert_string_equal(seen.url, "");
+    }
+}
+
 #define BEAT(routes, floors)                                                                       \
     "{\"v\":1,\"stopped\":\"\",\"failure\":\"\",\"blind\":false,\"begun\":9,\"aborted\":1,"        \
-    "\"inFlight\":2,\"dropped\":0,\"share\":0.5,\"overhead\":0.04,\"routes\":" routes              \
+    "\"inFlight\":2,\"dropped\":0,\"passed\":3,\"share\":0.5,\"overhead\":0.04,\"routes\":" routes \
     ",\"floors\":" floors "}"
 
 static void a_beat_is_kept_exactly(void **state)
@@ -128,6 +164,7 @@ static void a_beat_is_kept_exactly(void **state)
                                "[[2000000,5000,1000,9000,10,20,[0,5]],[0,1,1,1,1,1,[0]]]"),
             10000, &beat, &e),
         0);
+    assert_true(beat->passed == 3);
     assert_true(beat->begun == 9 && beat->share == 0.5 && beat->route_count == 2);
     assert_string_equal(beat->routes[1].path, "/");
     assert_true(beat->routes[1].count == 7 && beat->floor_count == 2);
@@ -157,6 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_batch_is_kept_exactly),
         cmocka_unit_test(a_batch_that_lies_gives_no_row),
+        cmocka_unit_test(a_step_of_a_pair_is_kept_exactly_or_refused),
         cmocka_unit_test(a_beat_is_kept_exactly),
         cmocka_unit_test(a_beat_that_lies_is_refused),
     };
