@@ -10,20 +10,27 @@
 #define ROWS       20 /* of a table on a terminal; --top changes it */
 #define PATH_BYTES (8u << 20)
 
-static void location_text(const struct heap *h, uint32_t node, char out[64])
+/* "/srv/shop.js:12:3", or "script 47:12:3" where the file does not tell its name; nothing without a
+ * location. 1-based, as everywhere in what is shown. */
+static int add_location(struct heap *h, uint32_t node, struct buf *out, struct err *e)
 {
     struct heap_location l;
-    out[0] = '\0';
-    if (heap_find_location(h, node, &l)) /* 1-based, as everywhere in what is shown */
-        snprintf(out, 64, "script %u:%u:%u", l.script_id, l.line + 1, l.column + 1);
+    if (!heap_find_location(h, node, &l))
+        return 0;
+    int r = heap_add_script_url(h, l.script_id, out, e);
+    if (r == 0 && out->length == 0)
+        r = buf_addf(out, "script %u", l.script_id);
+    if (r == 0)
+        r = buf_addf(out, ":%u:%u", l.line + 1, l.column + 1);
+    return r < 0 ? err_set(e, r, "out of memory for a location") : 0;
 }
 
-static void json_node(cJSON *to, const struct heap *h, uint32_t node, int *rc)
+static void json_node(cJSON *to, struct heap *h, uint32_t node, int *rc)
 {
     const struct heap_columns *c = heap_columns(h);
     const struct heap_class *classes;
-    struct buf name = buf_new(PATH_BYTES);
-    char text[64];
+    struct buf name = buf_new(PATH_BYTES), where = buf_new(PATH_BYTES);
+    struct err ignored;
     (void)heap_classes(h, &classes);
     if (heap_add_node_name(h, node, &name) < 0)
         buf_clear(&name);
@@ -34,9 +41,11 @@ static void json_node(cJSON *to, const struct heap *h, uint32_t node, int *rc)
     show_json_integer(to, "distance", c->distance[node], rc);
     show_json_integer(to, "self_size", c->self[node], rc);
     show_json_integer(to, "retained_size", (int64_t)c->retained[node], rc);
-    location_text(h, node, text);
-    if (text[0])
-        show_json_word(to, "location", text, rc);
+    if (add_location(h, node, &where, &ignored) < 0)
+        *rc = ERR_NOMEM;
+    if (where.length)
+        show_json_text(to, "location", where.data, where.length, rc);
+    buf_free(&where);
     buf_free(&name);
 }
 
@@ -78,16 +87,23 @@ static int print_one_json(const struct show_out *o, struct heap *h, uint32_t nod
 static int print_path(const struct show_out *o, struct heap *h, uint32_t node,
     const struct heap_retainer *steps, size_t count, bool cut, struct err *e)
 {
-    struct buf text = buf_new(PATH_BYTES);
-    char where[64], self[TEXT_SHORT], retained[TEXT_SHORT];
+    struct buf text = buf_new(PATH_BYTES), where = buf_new(PATH_BYTES);
+    char self[TEXT_SHORT], retained[TEXT_SHORT];
     const struct heap_columns *c = heap_columns(h);
     int r = heap_add_path(h, steps, count, cut, node, &text);
-    location_text(h, node, where);
-    fprintf(o->file, "@%u, self %s, retains %s%s%s\n", c->id[node], text_size(self, c->self[node]),
-        text_size(retained, (double)c->retained[node]), where[0] ? ", " : "", where);
-    r = r < 0 ? err_set(e, r, "out of memory for a path")
-              : show_text(o, text.data ? text.data : "", text.length, e);
+    if (r < 0)
+        r = err_set(e, r, "out of memory for a path");
+    if (r == 0)
+        r = add_location(h, node, &where, e);
+    fprintf(o->file, "@%u, self %s, retains %s%s", c->id[node], text_size(self, c->self[node]),
+        text_size(retained, (double)c->retained[node]), where.length ? ", " : "");
+    if (r == 0 && where.length)
+        r = show_text(o, where.data, where.length, e);
+    fputc('\n', o->file);
+    if (r == 0)
+        r = show_text(o, text.data ? text.data : "", text.length, e);
     fputs("\n\n", o->file);
+    buf_free(&where);
     buf_free(&text);
     return r;
 }

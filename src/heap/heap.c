@@ -160,6 +160,7 @@ void heap_close(struct heap *h)
     shapes_free(&h->shapes);
     free(h->weak_pairs);
     free(h->places);
+    free(h->scripts);
     list32_free(&h->renamed);
     list32_free(&h->scan.weak_names);
     layout_free(&h->layout);

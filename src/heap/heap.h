@@ -199,6 +199,11 @@ struct heap_location {
 };
 bool heap_find_location(const struct heap *h, uint32_t node, struct heap_location *ret_location);
 
+/* Appends the URL or path of a script, nothing if the file does not tell it: it does for scripts of
+ * which a function lives. ERR_NOMEM, ERR_FULL. */
+int heap_add_script_url(
+    struct heap *h, uint32_t script_id, struct buf *out, struct err *e) MUST_USE;
+
 /* The class's name within a key. */
 const char *heap_key_name(const char *key);
 
@@ -214,6 +219,10 @@ struct heap_retainer {
  * call of any function of this part builds an index, 4 bytes an edge. */
 int heap_retainers(struct heap *h, uint32_t node, size_t limit, struct heap_retainer **ret_list,
     size_t *ret_count, size_t *ret_total, struct err *e) MUST_USE;
+
+/* All edges into a node, weak ones and the root's, too; borrowed. Builds the index as above. */
+int heap_incoming(struct heap *h, uint32_t node, const uint32_t **ret_edges, uint32_t *ret_count,
+    struct err *e) MUST_USE;
 
 #define HEAP_PATH_MAX 1000 /* steps; longer ways, such as along a linked list, are cut */
 

@@ -112,6 +112,11 @@ struct place {
     uint32_t node, script_id, line, column;
 };
 
+/* A script's name, by its number. */
+struct script {
+    uint32_t script_id, name; /* name: string number */
+};
+
 /* Interface definitions (plain objects grouped by shape). */
 struct shapes {
     uint32_t count;
@@ -153,6 +158,9 @@ enum known {
     KNOWN_VALUE,
     KNOWN_CONSOLE,
     KNOWN_CONTEXT,
+    KNOWN_SHARED,
+    KNOWN_SCRIPT,
+    KNOWN_OLD_SCRIPT,
     KNOWN_EMPTY,
     KNOWN_COUNT
 };
@@ -215,6 +223,9 @@ struct heap {
     struct heap_options options;
     pthread_mutex_t lazy;         /* guards what is made on the first question */
     uint32_t *in_first, *in_edge; /* retainers: made on the first question */
+    struct script *scripts;       /* by number; made on the first question */
+    size_t script_count;
+    bool scripts_known;
 };
 
 /* ---- phases, in this order ---- */

@@ -39,6 +39,17 @@ out:
     return r;
 }
 
+int heap_incoming(
+    struct heap *h, uint32_t node, const uint32_t **ret_edges, uint32_t *ret_count, struct err *e)
+{
+    int r = heap_build_retainers(h, e);
+    if (r == 0) {
+        *ret_edges = h->in_edge + h->in_first[node];
+        *ret_count = h->in_first[node + 1] - h->in_first[node];
+    }
+    return r;
+}
+
 #define UNREACHED_DISTANCE 200000000 /* where the pane sorts what nothing leads to */
 
 static int64_t shown_distance(const struct heap *h, uint32_t node)

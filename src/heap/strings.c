@@ -24,6 +24,9 @@ const char *const known_text[KNOWN_COUNT] = {
     [KNOWN_VALUE] = "value",
     [KNOWN_CONSOLE] = "(Global handles)",
     [KNOWN_CONTEXT] = "context",
+    [KNOWN_SHARED] = "shared",
+    [KNOWN_SCRIPT] = "script",
+    [KNOWN_OLD_SCRIPT] = "script_or_debug_info", /* Node 18 and 20 */
     [KNOWN_EMPTY] = "",
 };
 

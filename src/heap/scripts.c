@@ -1,0 +1,73 @@
+/* Where scripts come from: a snapshot's locations hold numbers of scripts, and the way to a name
+ * leads from a function in it over its shared information to the script's node. */
+#include "heap/inside.h"
+
+#include <stdlib.h>
+
+static uint32_t script_of(const struct heap *h, uint32_t closure)
+{
+    uint32_t shared = heap_first_internal(h, closure, KNOWN_SHARED);
+    if (shared == HEAP_NONE)
+        return HEAP_NONE;
+    uint32_t script = heap_first_internal(h, shared, KNOWN_SCRIPT);
+    return script != HEAP_NONE ? script : heap_first_internal(h, shared, KNOWN_OLD_SCRIPT);
+}
+
+static int script_order(const void *a, const void *b)
+{
+    const struct script *x = a, *y = b;
+    return (x->script_id > y->script_id) - (x->script_id < y->script_id);
+}
+
+static const struct script *find_script(const struct heap *h, uint32_t script_id)
+{
+    const struct script key = {.script_id = script_id};
+    return bsearch(&key, h->scripts, h->script_count, sizeof key, script_order);
+}
+
+/* Every script with a function that has a location; the places are sorted by node, not by script,
+ * so the list is kept short as it grows. */
+static int build_scripts(struct heap *h, struct err *e)
+{
+    size_t capacity = 0;
+    uint32_t latest = HEAP_NONE;
+    for (uint32_t i = 0; i < h->place_count; i++) {
+        const struct place *p = &h->places[i];
+        if (h->kind[p->node] != HEAP_CLOSURE || p->script_id == latest ||
+            find_script(h, p->script_id))
+            continue;
+        uint32_t script = script_of(h, p->node);
+        if (script == HEAP_NONE)
+            continue;
+        if (h->script_count == capacity) {
+            capacity = 2 * capacity + 256;
+            struct script *grown = reallocarray(h->scripts, capacity, sizeof *grown);
+            if (!grown)
+                return err_set(e, ERR_NOMEM, "out of memory for the names of scripts");
+            h->scripts = grown;
+        }
+        latest = p->script_id;
+        /* New scripts have the larger numbers, most often: this moves little. */
+        size_t at = h->script_count;
+        for (; at > 0 && h->scripts[at - 1].script_id > p->script_id; at--)
+            h->scripts[at] = h->scripts[at - 1];
+        h->scripts[at] = (struct script){p->script_id, h->name[script]};
+        h->script_count++;
+    }
+    return 0;
+}
+
+int heap_add_script_url(struct heap *h, uint32_t script_id, struct buf *out, struct err *e)
+{
+    int r = 0;
+    pthread_mutex_lock(&h->lazy);
+    if (!h->scripts_known) {
+        r = build_scripts(h, e);
+        h->scripts_known = r == 0;
+    }
+    pthread_mutex_unlock(&h->lazy);
+    const struct script *script = r == 0 ? find_script(h, script_id) : NULL;
+    if (script && (r = heap_add_string(h, script->name, out)) < 0)
+        err_set(e, r, "out of memory for the name of a script");
+    return r;
+}
