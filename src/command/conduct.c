@@ -5,12 +5,14 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "collect/folder.h"
+#include "command/conclude.h"
 #include "command/narrate.h"
 #include "store/ship.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -18,6 +20,7 @@
 
 #define JOURNAL_CLOSE_US (10 * 1000000LL)
 #define SIGNAL_EXIT_BASE 128
+#define EXIT_LEAK        1
 #define DRAIN_SLICE_MS   20
 
 struct conductor {
@@ -235,6 +238,38 @@ static int summarize(struct conductor *c, int64_t elapsed_us, struct err *e)
     return rc;
 }
 
+/* What the run has come to. A diagnosis that cannot be made is no failure of the run. *ret_leak: it
+ * is one. */
+static int diagnose(struct conductor *c, const struct settings *s, bool *ret_leak, struct err *e)
+{
+    struct err why = ERR_NONE;
+    cJSON *diagnosis = NULL;
+    int signal = 0, rc = 0;
+    struct conclude_options options = {.settings = s,
+        .journal = c->journal,
+        .signal_fd = c->signal_fd,
+        .print = !settings_flag(s, SET_JSON)};
+    *ret_leak = false;
+    if (!settings_flag(s, SET_DIAGNOSIS))
+        return 0;
+    if (options.print)
+        printf("\n");
+    if (conclude_run(&options, &diagnosis, &signal, &why) == 0) {
+        conclude_record(c->journal, diagnosis);
+        *ret_leak = conclude_is_leak(diagnosis);
+        rc = options.print ? 0 : narrate_diagnosis(c->narrator, diagnosis, e);
+    } else {
+        log_warn("no diagnosis: %s; heaptap diagnose --run %.8s --db sqlite:%s makes it", why.text,
+            journal_run_id(c->journal), journal_path(c->journal));
+    }
+    if (signal) {
+        c->signals++;
+        c->last_signal = signal;
+    }
+    cJSON_Delete(diagnosis);
+    return rc;
+}
+
 /* Left by the second signal or by --timeout: nothing half-written stays, and no time is lost. */
 static int leave_at_once(struct conductor *c, struct err *e)
 {
@@ -290,8 +325,13 @@ int conduct(const struct invocation *in, struct run_options *options, const char
         rc = c.why.code;
     }
     if (summary && run_target_count(c.run) > 0) {
+        bool leak = false;
         int shown = summarize(&c, clock_monotonic_us() - began_us, e);
+        if (shown == 0)
+            shown = diagnose(&c, in->settings, &leak, e);
         rc = rc ? rc : shown;
+        if (rc == 0 && leak && settings_flag(in->settings, SET_EXIT_CODE))
+            rc = EXIT_LEAK;
     }
 out:
     run_free(c.run);

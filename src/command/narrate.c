@@ -366,3 +366,13 @@ int narrate_summary(
     narrator_clear(n);
     return recap(&n->out, r, end, e);
 }
+
+int narrate_diagnosis(struct narrator *n, const cJSON *diagnosis, struct err *e)
+{
+    int rc = 0;
+    cJSON *line = begin_line("diagnosis", NULL, 0, &rc);
+    const cJSON *item;
+    cJSON_ArrayForEach(item, diagnosis)
+        show_json_add(line, item->string, cJSON_Duplicate(item, true), &rc);
+    return show_json_line(&n->out, line, rc, e);
+}

@@ -8,6 +8,8 @@
 #include "command/settings.h"
 #include "show/out.h"
 
+#include <cjson/cJSON.h>
+
 struct narrator;
 
 /* lines: --json tells all that happens, a line each; without it only the answer is JSON. */
@@ -26,5 +28,8 @@ void narrator_clear(struct narrator *n);
 /* The summary: what was collected, and what grew. */
 int narrate_summary(
     struct narrator *n, const struct run *r, const struct recap_end *end, struct err *e) MUST_USE;
+
+/* The line of type "diagnosis" of --json: the fields of `diagnose --json` behind it. */
+int narrate_diagnosis(struct narrator *n, const cJSON *diagnosis, struct err *e) MUST_USE;
 
 #endif

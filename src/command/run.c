@@ -156,7 +156,7 @@ static const enum setting_id accepted[] = {SET_DURATION, SET_METRICS_INTERVAL, S
     SET_OUTBOX_SIZE, SET_NO_MIGRATE, SET_WAIT, SET_GIVE_UP, SET_MATCH, SET_MAX_PAUSE,
     SET_MAX_PAUSE_SHARE, SET_KEEP, SET_MAX_DISK, SET_MIN_FREE, SET_FORCE, SET_ALLOW_REMOTE,
     SET_TIMEOUT, SET_TIMELINE_INTERVAL, SET_TIMELINE_DURATION, SET_LIVE_PROFILE,
-    SET_LIVE_PROFILE_INTERVAL, SET_END};
+    SET_LIVE_PROFILE_INTERVAL, SET_DIAGNOSIS, SET_EXIT_CODE, SET_END};
 
 const struct command command_run = {
     .name = "run",
@@ -171,7 +171,8 @@ const struct command command_run = {
         "  heaptap run --request-snapshots --requests-match '^GET /cart'  before and after\n"
         "  HEAP_SNAPSHOT_INTERVAL=30000 heaptap run --dir /var/tmp\n",
     .details = "TARGET is a port, host:port, [::1]:port, ws://host:port/ID or pid:N; #2 or #TITLE\n"
-               "behind it picks one of several. Ctrl-C ends it with a summary.\n",
+               "behind it picks one of several. Ctrl-C ends it with a summary\n"
+               "and a diagnosis.\n",
     .settings = accepted,
     .words_max = -1,
     .takes_command = true,

@@ -144,6 +144,10 @@ static int note_trend(struct diagnosis *d, const struct judgement *j, struct err
             100 * (1 - j->share_active));
     if (rc)
         return rc;
+    if (j->by_counts)
+        return diagnosis_note(d, e,
+            "the floors alone do not decide; the counts of objects do: they grew from snapshot to "
+            "snapshot, in the last half as in the first");
     switch (t->shape) {
     case TREND_LEVELLED:
         return diagnosis_note(d, e,
@@ -303,6 +307,31 @@ static int read_snapshots(struct diagnosis *d, const struct evidence_target *t,
     return rc;
 }
 
+/* ---- counts ---- */
+
+#define STEADY_LATE   0.3 /* of a class's growth, that comes in the last half; 0.5 is steady */
+#define STEADY_SHARE  0.4 /* of the growth of the heap, that such classes retain at least */
+#define OBJECTS_LEAST 10  /* of them: chance has a hand in fewer */
+
+/* Counts have no noise: a class of the program's own that grew from snapshot to snapshot, in the
+ * last half as in the first, is retention even where the floors beside it do not decide. */
+static bool counts_decide(const struct evidence_target *t, const struct trend *trend)
+{
+    if (trend->shape != TREND_SLOWING && trend->shape != TREND_UNCLEAR)
+        return false;
+    if (trend->follows_load || !(trend->growth > trend->noise) || !(trend->total > trend->noise))
+        return false;
+    for (size_t i = 0; i < t->class_count; i++) {
+        const struct evidence_class *c = &t->classes[i];
+        if (merge_is_own_class(c->name) && c->late_share >= STEADY_LATE &&
+            c->last_count - c->first_count >= OBJECTS_LEAST &&
+            (double)c->retained_growth >= STEADY_SHARE * trend->total &&
+            (double)c->retained_growth > trend->noise)
+            return true;
+    }
+    return false;
+}
+
 /* ---- one target of a run ---- */
 
 static int diagnose_target(
@@ -331,8 +360,15 @@ static int judge_all(const struct evidence *r, struct judged *list, struct err *
 {
     int rc = 0;
     for (size_t i = 0; i < r->target_count && rc == 0; i++) {
+        struct judgement *j = &list[i].judgement;
         list[i].target = &r->targets[i];
-        rc = judge_target(list[i].target, &list[i].judgement, e);
+        rc = judge_target(list[i].target, j, e);
+        if (rc == 0 && j->verdict == DIAGNOSIS_INCONCLUSIVE && j->strong &&
+            counts_decide(list[i].target, &j->trend)) {
+            j->verdict = DIAGNOSIS_LEAK;
+            j->memory = MEMORY_JS_HEAP;
+            j->by_counts = true;
+        }
     }
     return rc;
 }
@@ -375,7 +411,7 @@ int diagnose_run(struct reader *record, const char *run_id, const struct diagnos
         rc = diagnose_target(d, chosen, o, e);
     if (rc == 0 && chosen)
         rc = note_targets(d, list, r->target_count, chosen, e);
-    if (rc == 0 && r->open)
+    if (rc == 0 && r->watching)
         rc = diagnosis_note(d, e, "the run goes on: this is what it shows so far");
     if (rc == 0)
         rc = note_next(d, chosen ? chosen->target : NULL, e);

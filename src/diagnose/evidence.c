@@ -109,13 +109,15 @@ static int add_target(struct evidence *r, struct reader_rows *rows, struct err *
         .version = diagnosis_text(version, strlen(version)),
         .heap_limit = number(rows, 8),
         .memory_limit = NAN,
-        .gone = is_text(rows, 9, "gone")};
+        .gone = is_text(rows, 9, "gone"),
+        .attached = is_text(rows, 9, "attached")};
     if (!t.kind || !t.title || !t.version || ADD(r->targets, r->target_count, t, e) != 0) {
         free(t.kind);
         free(t.title);
         free(t.version);
         return err_set(e, ERR_NOMEM, "out of memory");
     }
+    r->watching |= r->open && t.attached;
     return 0;
 }
 
@@ -197,21 +199,99 @@ static int add_site(struct evidence *r, struct reader_rows *rows, struct err *e)
     return 0;
 }
 
+static int add_analysed(struct evidence *r, struct reader_rows *rows, struct err *e)
+{
+    struct evidence_target *t = find_target(r, integer(rows, 0));
+    (void)e;
+    if (t)
+        t->analysed = integer(rows, 1);
+    return 0;
+}
+
 static int add_class(struct evidence *r, struct reader_rows *rows, struct err *e)
 {
     struct evidence_target *t = find_target(r, integer(rows, 0));
     if (!t)
         return 0;
     struct evidence_class c = {.name = text(rows, 1),
-        .first_count = integer(rows, 2),
-        .last_count = integer(rows, 3),
-        .retained_growth = integer(rows, 7),
-        .self_growth = integer(rows, 8)};
-    if (!c.name || ADD(t->classes, t->class_count, c, e) != 0) {
+        .key = text(rows, 2),
+        .first_count = integer(rows, 3),
+        .last_count = integer(rows, 4),
+        .retained_growth = integer(rows, 8),
+        .self_growth = integer(rows, 9),
+        .late_share = NAN};
+    if (!c.name || !c.key || ADD(t->classes, t->class_count, c, e) != 0) {
         free(c.name);
+        free(c.key);
         return err_set(e, ERR_NOMEM, "out of memory");
     }
     return 0;
+}
+
+static struct evidence_class *find_class(struct evidence_target *t, const char *key)
+{
+    for (size_t i = 0; i < t->class_count; i++)
+        if (strcmp(t->classes[i].key, key) == 0)
+            return &t->classes[i];
+    return NULL;
+}
+
+/* The rows of one class, which come together. */
+struct counts {
+    struct evidence_class *class; /* NULL: none yet */
+    int64_t snapshots;            /* of its target */
+    int64_t ordinal, count;       /* of the row before */
+    int64_t middle;               /* count in the middle of the series */
+    bool shrunk;
+};
+
+static void finish_counts(struct counts *c)
+{
+    struct evidence_class *class = c->class;
+    if (class && c->snapshots >= 3 && !c->shrunk && class->last_count > class->first_count) {
+        if (c->ordinal < c->snapshots / 2)
+            c->middle = c->count;
+        class->late_share = (double)(class->last_count - c->middle) /
+                            (double)(class->last_count - class->first_count);
+    }
+    *c = (struct counts){0};
+}
+
+static void add_count(struct counts *c, int64_t ordinal, int64_t count)
+{
+    int64_t middle = c->snapshots / 2;
+    if (c->ordinal < middle && ordinal > middle)
+        c->middle = c->count;
+    if (ordinal == middle)
+        c->middle = count;
+    c->shrunk |= count < c->count;
+    c->ordinal = ordinal;
+    c->count = count;
+}
+
+static int read_counts(
+    struct evidence *r, struct reader *reader, const struct reader_filter *filter, struct err *e)
+{
+    struct reader_rows *rows = NULL;
+    struct counts counts = {0};
+    bool row = false;
+    int rc = reader_ask(reader, "diagnose_classes", filter, &rows, e);
+    while (rc == 0 && (rc = reader_next(rows, &row, e)) == 0 && row) {
+        struct evidence_target *t = find_target(r, integer(rows, 0));
+        struct reader_value key = reader_value(rows, 1);
+        struct evidence_class *class =
+            t && key.type == READER_TEXT ? find_class(t, key.text) : NULL;
+        if (class != counts.class) {
+            finish_counts(&counts);
+            counts.class = class;
+            counts.snapshots = t ? t->analysed : 0;
+        }
+        if (class)
+            add_count(&counts, integer(rows, 2), integer(rows, 3));
+    }
+    finish_counts(&counts);
+    reader_rows_free(rows);
+    return rc;
 }
 
 /* {"limit":bytes}; the latest stands. */
@@ -268,6 +348,7 @@ static const struct {
     {"diagnose_load", add_load, EVIDENCE_READINGS_MAX},
     {"diagnose_snapshots", add_snapshot, EVIDENCE_FILES_MAX},
     {"diagnose_limits", add_limit, EVIDENCE_TARGETS_MAX},
+    {"diagnose_analysed", add_analysed, EVIDENCE_TARGETS_MAX},
     {"metrics_classes", add_class, EVIDENCE_CLASSES_MAX},
     {"metrics_sites", add_site, EVIDENCE_SITES_MAX},
 };
@@ -288,6 +369,9 @@ int evidence_read(struct reader *reader, const char *run_id, struct evidence **r
             rc = questions[i].add(r, rows, e);
         reader_rows_free(rows);
     }
+    filter.limit = EVIDENCE_COUNTS_MAX;
+    if (rc == 0)
+        rc = read_counts(r, reader, &filter, e);
     if (rc == 0)
         rc = floors_read(reader, &filter, keep_floors, r, e);
     if (rc == 0)
@@ -309,8 +393,10 @@ static void free_target(struct evidence_target *t)
         free(t->sites[i].url);
         free(t->sites[i].source);
     }
-    for (size_t i = 0; i < t->class_count; i++)
+    for (size_t i = 0; i < t->class_count; i++) {
         free(t->classes[i].name);
+        free(t->classes[i].key);
+    }
     for (size_t i = 0; i < t->floors.route_count; i++) {
         free(t->floors.routes[i].method);
         free(t->floors.routes[i].path);

@@ -36,14 +36,17 @@ struct evidence_site {
 
 /* Growth of a class from the first to the last analysed snapshot. */
 struct evidence_class {
-    char *name; /* owned */
+    char *name, *key; /* owned */
     int64_t first_count, last_count, self_growth, retained_growth;
+    /* Its share of count growth in the later half of at least three snapshots: 0.5 is steady, 0 has
+     * stopped; NAN: unknown, or it has shrunk between two of them. */
+    double late_share;
 };
 
 struct evidence_target {
     int64_t id, parent_id, pid;        /* 0: none, unknown */
     char *kind, *title, *version;      /* owned; "node", its title, "node v22.1.0" */
-    bool gone;                         /* it ended before the run */
+    bool gone, attached;               /* it ended before the run; it is watched now */
     double heap_limit, memory_limit;   /* bytes; NAN: none known. V8's, the control group's */
     struct evidence_reading *readings; /* oldest first */
     size_t reading_count;
@@ -56,11 +59,13 @@ struct evidence_target {
     size_t site_count;
     struct evidence_class *classes; /* by retained growth */
     size_t class_count;
+    int64_t analysed; /* snapshots whose classes are in the record */
 };
 
 struct evidence {
     char run_id[UUID_TEXT_SIZE];
-    bool open;                 /* it goes on, or its process was killed */
+    bool open;                 /* no end is recorded */
+    bool watching;             /* and targets are attached: it goes on, or its process was killed */
     int64_t first_ms, last_ms; /* of all readings; 0: none */
     struct evidence_target *targets;
     size_t target_count;
@@ -73,6 +78,7 @@ struct evidence {
 #define EVIDENCE_FILES_MAX   20000
 #define EVIDENCE_SITES_MAX   400 /* of a run; the fastest growing ones */
 #define EVIDENCE_CLASSES_MAX 400
+#define EVIDENCE_COUNTS_MAX  200000
 
 /* ERR_DB, ERR_NOMEM. A run that has nothing yet is an empty record. */
 int evidence_read(

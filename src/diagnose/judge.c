@@ -188,62 +188,56 @@ static int compare_doubles(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-/* How busy each interval between points was: requests a second, or utilization. false: not known.
- */
+/* How busy the event loop was between points; false: not known. */
 static bool find_activity(const struct evidence_target *t, const struct series *s, double *activity)
 {
-    bool requests = t->floors.count >= 2 && t->floors.route_count > 0;
     for (size_t i = 0; i + 1 < s->count; i++) {
-        double seconds = (double)(s->wall_ms[i + 1] - s->wall_ms[i]) / 1000;
-        activity[i] = requests ? (requests_by(&t->floors, s->wall_ms[i + 1]) -
-                                     requests_by(&t->floors, s->wall_ms[i])) /
-                                     seconds
-                               : utilization_between(t, s->wall_ms[i], s->wall_ms[i + 1]);
+        activity[i] = utilization_between(t, s->wall_ms[i], s->wall_ms[i + 1]);
         if (!isfinite(activity[i]))
             return false;
     }
     return s->count > 1;
 }
 
-/* Lets no time pass while the server was idle, so that a pause of the load is no plateau. *ret:
- * there was such time. */
+/* Time that passes with requests: a second for as many as a second has on average. */
+static bool count_requests(const struct evidence_target *t, struct series *s)
+{
+    size_t last = s->count - 1;
+    double first = requests_by(&t->floors, s->wall_ms[0]);
+    double all = requests_by(&t->floors, s->wall_ms[last]) - first;
+    double seconds = (double)(s->wall_ms[last] - s->wall_ms[0]) / 1000;
+    if (t->floors.count < 2 || t->floors.route_count == 0 || !(all >= (double)s->count))
+        return false;
+    for (size_t i = 0; i < s->count; i++)
+        s->seconds[i] = (requests_by(&t->floors, s->wall_ms[i]) - first) / all * seconds;
+    return true;
+}
+
+/* Lets no time pass while the event loop was idle. *ret: another time than the clock's. */
 static int skip_idle(const struct evidence_target *t, struct series *s, bool *ret, struct err *e)
 {
-    double *activity = calloc(s->count + 1, sizeof *activity);
-    double *sorted = calloc(s->count + 1, sizeof *sorted);
-    size_t intervals = s->count ? s->count - 1 : 0, kept = 1;
-    double active = 0, all = 0;
+    size_t intervals = s->count ? s->count - 1 : 0;
+    *ret = intervals >= 3 && count_requests(t, s);
+    if (*ret || intervals < 3)
+        return 0;
+    double *activity = calloc(intervals, sizeof *activity);
+    double *sorted = calloc(intervals, sizeof *sorted);
     int rc = activity && sorted ? 0 : err_set(e, ERR_NOMEM, "out of memory");
-    *ret = false;
-    if (rc || intervals < 3 || !find_activity(t, s, activity))
+    if (rc || !find_activity(t, s, activity))
         goto out;
     memcpy(sorted, activity, intervals * sizeof *sorted);
     qsort(sorted, intervals, sizeof *sorted, compare_doubles);
-    bool requests = t->floors.count >= 2 && t->floors.route_count > 0;
-    double usual = sorted[intervals * 3 / 4], least = IDLE_SHARE * usual;
-    if (usual < (requests ? 0 : IDLE_LEAST))
+    double usual = sorted[intervals * 3 / 4], active = 0;
+    if (usual < IDLE_LEAST)
         goto out;
-    double shift = 0; /* of the bytes: what an idle stretch took away or added does not count */
     for (size_t i = 0; i < intervals; i++) {
-        double seconds = (double)(s->wall_ms[i + 1] - s->wall_ms[i]) / 1000;
-        all += seconds;
-        if (activity[i] <= least) {
-            shift += s->bytes[i] - s->bytes[i + 1];
-            continue;
-        }
-        active += seconds;
-        s->seconds[kept] = active;
-        s->bytes[kept] = s->bytes[i + 1];
-        s->wall_ms[kept] = s->wall_ms[i + 1];
-        if (s->load)
-            s->load[kept] = s->load[i + 1];
-        sorted[kept++] = shift;
+        if (activity[i] > IDLE_SHARE * usual)
+            active += (double)(s->wall_ms[i + 1] - s->wall_ms[i]) / 1000;
+        else
+            *ret = true;
+        s->seconds[i + 1] = active;
     }
-    *ret = kept < s->count && kept >= 3;
-    for (size_t i = 1; i < kept; i++)
-        s->bytes[i] += sorted[i];
-    s->seconds[0] = 0;
-    s->count = kept;
+    double all = (double)(s->wall_ms[intervals] - s->wall_ms[0]) / 1000;
     s->share_active = all > 0 ? active / all : 1;
 out:
     free(activity);
@@ -287,6 +281,33 @@ struct part { /* one kind of memory, judged */
     enum diagnosis_verdict verdict;
 };
 
+/* Once more by the load: time that passes with requests, or without what was idle. Steady growth of
+ * one of the two is growth, for a load that ends or wanes makes a plateau of a leak. */
+static int judge_busy(
+    const struct evidence_target *t, enum kind kind, struct part *part, struct err *e)
+{
+    struct series again = {0};
+    struct trend busy;
+    bool idle = false;
+    int rc = make_series(t, kind, &again, e);
+    if (rc == 0)
+        rc = set_load(t, &again, e);
+    if (rc == 0)
+        rc = skip_idle(t, &again, &idle, e);
+    if (rc == 0 && idle) {
+        rc = judge_series(&again, kind, &busy, e);
+        if (rc == 0 && busy.shape == TREND_RISING) {
+            struct series swap = part->series;
+            part->series = again;
+            again = swap;
+            part->trend = busy;
+            part->verdict = judge_trend(&busy, part->series.strong);
+        }
+    }
+    free_series(&again);
+    return rc;
+}
+
 static int judge_part(
     const struct evidence_target *t, enum kind kind, struct part *ret, struct err *e)
 {
@@ -302,21 +323,7 @@ static int judge_part(
     ret->verdict = judge_trend(&ret->trend, ret->series.strong);
     if (ret->trend.shape == TREND_RISING || ret->trend.shape == TREND_TOO_FEW)
         return 0;
-    struct trend busy;
-    bool idle = false;
-    rc = skip_idle(t, &ret->series, &idle, e);
-    if (rc || !idle)
-        return rc;
-    rc = judge_series(&ret->series, kind, &busy, e);
-    if (rc == 0 && busy.shape == TREND_RISING) {
-        ret->trend = busy;
-        ret->verdict = judge_trend(&busy, ret->series.strong);
-    } else if (rc == 0) { /* as it was */
-        free_series(&ret->series);
-        rc = make_series(t, kind, &ret->series, e);
-        set_seconds(&ret->series);
-    }
-    return rc;
+    return judge_busy(t, kind, ret, e);
 }
 
 static bool grows(const struct part *p)

@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SITES_MAX       5    /* of a suspect */
-#define SITE_SHARE      0.2  /* of the best one's score, for a site to stand beside it */
-#define SITE_BYTES      4096 /* growth under it is chance: a sample stands for more */
-#define CLASSES_MAX     5
-#define CLASS_SHARE     0.1 /* of the growth */
-#define FULL_CONFIDENCE 0.95
+#define SITES_MAX   5    /* of a suspect */
+#define SITE_SHARE  0.2  /* of the best one's score, for a site to stand beside it */
+#define SITE_BYTES  4096 /* growth under it is chance: a sample stands for more */
+#define CLASSES_MAX 5
+#define CLASS_SHARE 0.1 /* of the growth */
+#define GUESS_SHARE 0.6 /* of the growth, for a route that is not sure */
 
 static char *copy(const char *text)
 {
@@ -66,6 +66,28 @@ static size_t find_leaks(const struct evidence_target *t, const struct routes_es
     }
     qsort(ret, count, sizeof *ret, by_bytes);
     return count;
+}
+
+/* Where none is sure, the one that would explain most of the growth is still the best guess; its
+ * interval says how good. */
+static size_t guess_leak(const struct evidence_target *t, const struct routes_estimate *estimates,
+    const struct routes_summary *summary, struct leak *ret)
+{
+    size_t best = t->floors.route_count;
+    double most = GUESS_SHARE * summary->growth;
+    for (size_t i = 0; i < t->floors.route_count; i++) {
+        const struct routes_estimate *r = &estimates[i];
+        double bytes = isfinite(r->bytes) && r->together < 0 ? r->bytes * r->requests : 0;
+        if (bytes > 0 && bytes >= most) {
+            most = bytes;
+            best = i;
+        }
+    }
+    if (best == t->floors.route_count || !(summary->growth > 0))
+        return 0;
+    ret[0] =
+        (struct leak){&t->floors.routes[best], &estimates[best], best, estimates[best].requests};
+    return 1;
 }
 
 static int add_route(
@@ -169,12 +191,19 @@ int merge_routes(struct diagnosis *d, const struct evidence_target *t, int64_t f
     int rc = estimates && leaks ? floors_judge(&t->floors, estimates, &summary, e)
                                 : err_set(e, ERR_NOMEM, "out of memory");
     size_t count = rc == 0 ? find_leaks(t, estimates, &summary, leaks) : 0;
+    bool guessed = rc == 0 && count == 0 && summary.verdict != ROUTES_TOO_FEW;
+    if (guessed)
+        count = guess_leak(t, estimates, &summary, leaks);
     for (size_t i = 0; i < count && last_ms > first_ms; i++)
         leaks[i].requests = count_at(&t->floors, leaks[i].index, last_ms) -
                             count_at(&t->floors, leaks[i].index, first_ms);
     if (rc == 0)
         rc = assign_leaks(d, leaks, count, e);
-    if (rc == 0)
+    if (rc == 0 && guessed && count)
+        rc = diagnosis_note(d, e,
+            "routes: no route is sure yet, the one that is named explains most of the growth; more "
+            "floors (--gc-floor) narrow its interval");
+    else if (rc == 0)
         rc = note_routes(d, &summary, e);
     free(estimates);
     free(leaks);
@@ -198,10 +227,17 @@ static bool same_file(const struct diagnosis_place *place, const char *url)
     return place && place->url && *place->url && strcmp(place->url, url) == 0;
 }
 
+/* Live bytes that came while it was watched: a sampling profile holds nothing older than itself, so
+ * a single reading is all growth. */
+static double growth_of(const struct evidence_site *site)
+{
+    return site->readings > 1 ? site->last - site->first : site->last;
+}
+
 /* How well a site may be where the suspect's objects come from. */
 static double score(const struct diagnosis_suspect *s, const struct evidence_site *site)
 {
-    double growth = site->last - site->first, value = growth * weight_of_url(site->url);
+    double growth = growth_of(site), value = growth * weight_of_url(site->url);
     if (!(growth >= SITE_BYTES))
         return 0;
     if (same_file(s->holder.place, site->url) || same_file(s->function, site->url))
@@ -297,7 +333,7 @@ int merge_sites(struct diagnosis *d, const struct evidence_target *t, struct err
 /* ---- classes ---- */
 
 /* V8's own, which grow with whatever is the matter, and the primitive ones, which say nothing. */
-static bool is_own_class(const char *name)
+bool merge_is_own_class(const char *name)
 {
     static const char *const common[] = {
         "Object", "Array", "Map", "Set", "Function", "system", "string", "number", "symbol"};
@@ -327,7 +363,7 @@ static int add_classes(
         const struct evidence_class *c = &t->classes[i];
         double share = growth > 0 ? fmin((double)c->retained_growth / growth, 1) : NAN;
         bool grew = c->last_count > c->first_count && share >= CLASS_SHARE;
-        if (!grew || is_own_class(c->name) != own || *c->name == '(')
+        if (!grew || merge_is_own_class(c->name) != own || *c->name == '(')
             continue;
         struct diagnosis_suspect s = {.class_name = copy(c->name),
             .first = c->first_count,
@@ -349,8 +385,8 @@ static double grown_bytes(const struct evidence_target *t)
 {
     double sum = 0;
     for (size_t i = 0; i < t->site_count; i++)
-        if (isfinite(t->sites[i].low) && t->sites[i].low > 0)
-            sum += t->sites[i].last - t->sites[i].first;
+        if (t->sites[i].readings == 1 || (isfinite(t->sites[i].low) && t->sites[i].low > 0))
+            sum += growth_of(&t->sites[i]);
     return sum;
 }
 

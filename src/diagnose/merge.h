@@ -19,4 +19,7 @@ int merge_sites(struct diagnosis *d, const struct evidence_target *t, struct err
 int merge_classes(
     struct diagnosis *d, const struct evidence_target *t, double growth, struct err *e) MUST_USE;
 
+/* Whether a class is the program's own, not V8's or one that every program has. */
+bool merge_is_own_class(const char *name);
+
 #endif

@@ -10,13 +10,15 @@
 #define STARTS          6   /* candidates for the end of the warm-up */
 #define WARM_UP_MOST    0.5 /* of the points */
 #define WARM_UP_RATIO   2.0 /* of the variance that is left with the first points to that without */
+#define WARM_UP_LEFT    0.2 /* of all growth, that there is behind a warm-up at least */
 #define WARM_UP_POINTS  8   /* fewer are all used */
-#define STEADY_SHARE    0.4 /* of the first half's rate, that the last half has at least */
+#define STEADY_SHARE    0.5 /* of the first half's rate, that the last half has at least */
 #define STILL_SHARE     0.25 /* of the mean rate, that a tail which grows no more has at most */
 #define LEAST_DRIFT     0.1  /* a series too short to show its drift has some all the same */
 #define AGREE_SHARE     0.6 /* of the growth by intervals, that there is from end to end at least */
 #define END_POINTS_MAX  64
-#define TAIL_POINTS     3
+#define TAIL_POINTS     4
+#define TAIL_EXPECTED   1.5 /* noise floors that a tail would have grown by */
 #define FLAT_POINTS_MIN 3
 
 /* The points that count, oldest first; owned. */
@@ -147,45 +149,57 @@ static size_t point_at(const struct points *p, size_t first, double share)
 
 /* ---- judging ---- */
 
-/* Whether a last part of the points grows no more, where it would at the mean rate. */
-static int has_levelled(
-    const struct points *p, size_t first, const struct trend *t, bool *ret, struct err *e)
+/* Least squares on the levels: unlike growth by intervals it takes a plateau for what it is. */
+static double level_slope(const struct points *p, size_t first, size_t last)
+{
+    double count = (double)(last - first + 1), mean_x = 0, mean_y = 0, xx = 0, xy = 0;
+    for (size_t i = first; i <= last; i++) {
+        mean_x += p->seconds[i] / count;
+        mean_y += p->bytes[i] / count;
+    }
+    for (size_t i = first; i <= last; i++) {
+        double x = p->seconds[i] - mean_x;
+        xx += x * x;
+        xy += x * (p->bytes[i] - mean_y);
+    }
+    return xx > 0 ? xy / xx : 0;
+}
+
+/* Whether a last part of the points stays within the noise, where it would have grown by more than
+ * that at the mean rate. */
+static bool has_levelled(const struct points *p, const struct trend *t)
 {
     static const double shares[] = {0.5, 0.67, 0.75};
     size_t last = p->count - 1;
-    double mean = (p->bytes[last] - p->bytes[first]) / span(p, first, last);
-    *ret = false;
-    for (size_t i = 0; i < sizeof shares / sizeof *shares && !*ret; i++) {
-        struct rate tail;
-        size_t at = point_at(p, first, shares[i]);
+    double mean = (p->bytes[last] - p->bytes[0]) / span(p, 0, last);
+    for (size_t i = 0; i < sizeof shares / sizeof *shares; i++) {
+        size_t at = point_at(p, 0, shares[i]);
+        double least = INFINITY, most = -INFINITY, expected = mean * span(p, at, last);
         if (last - at + 1 < TAIL_POINTS)
             break;
-        int rc = find_rate(p, at, last, false, &tail, e);
-        if (rc)
-            return rc;
-        double expected = mean * span(p, at, last);
-        double most = fmax(tail.slope, 0) + fmin(tail.error, INFINITY);
-        double grew = fabs(p->bytes[last] - p->bytes[at]);
-        *ret = expected > t->noise && (tail.slope < STILL_SHARE * mean) &&
-               (most < 2 * STILL_SHARE * mean || grew < t->noise / 2);
+        for (size_t k = at; k <= last; k++) {
+            least = fmin(least, p->bytes[k]);
+            most = fmax(most, p->bytes[k]);
+        }
+        double slope = level_slope(p, at, last);
+        if (expected > TAIL_EXPECTED * t->noise && most - least < t->noise &&
+            slope < STILL_SHARE * mean && slope * span(p, at, last) < t->noise / 2)
+            return true;
     }
-    return 0;
+    return false;
 }
 
+/* The last half by levels or by intervals, whichever is more: one reading that dips bends levels,
+ * and a plateau bends both. */
 static int judge_halves(const struct points *p, size_t first, struct trend *t, struct err *e)
 {
-    struct rate early, late;
+    struct rate late;
     size_t last = p->count - 1, middle = point_at(p, first, 0.5);
-    if (middle == last || (middle > first + 1 &&
-                              p->seconds[middle] - p->seconds[first] > 0.67 * span(p, first, last)))
+    if (middle == last)
         middle--;
-    int rc = find_rate(p, first, middle, false, &early, e);
-    if (rc == 0)
-        rc = find_rate(p, middle, last, false, &late, e);
-    if (rc == 0) {
-        t->early = early.slope;
-        t->late = late.slope;
-    }
+    int rc = find_rate(p, middle, last, false, &late, e);
+    t->early = level_slope(p, first, middle);
+    t->late = rc == 0 ? fmax(level_slope(p, middle, last), late.slope) : NAN;
     return rc;
 }
 
@@ -258,7 +272,8 @@ static enum trend_shape find_shape(const struct trend *t, double rise, bool leve
     if (rise < AGREE_SHARE * t->growth)
         return TREND_UNCLEAR;
     double late = t->late * t->span / 2;
-    if (late < t->noise / 4 || t->late < STEADY_SHARE * t->early)
+    if (late < t->noise / 4 || t->late < STEADY_SHARE * t->early ||
+        t->growth < WARM_UP_LEFT * t->total)
         return TREND_SLOWING;
     return TREND_RISING;
 }
@@ -300,9 +315,8 @@ int trend_judge(const struct trend_input *in, struct trend *ret, struct err *e)
     t.high = rate.slope + rate.error;
     t.growth_low = t.low * t.span;
     t.growth_high = t.high * t.span;
+    levelled = has_levelled(&p, &t);
     rc = judge_halves(&p, first, &t, e);
-    if (rc == 0)
-        rc = has_levelled(&p, 0, &t, &levelled, e);
     if (rc == 0)
         rc = judge_load(&p, first, &t, e);
     t.shape = find_shape(&t, find_rise(&p, first, t.slope), levelled);
