@@ -1,41 +1,17 @@
 /* diagnose: names the leak. */
 #include "diagnose/diagnose.h"
 
-#include "base/clock.h"
 #include "command/answer.h"
-#include "command/sink.h"
 #include "command/verdict.h"
+#include "command/waiting.h"
 #include "diagnose/diagnosis_json.h"
 #include "show/json.h"
-#include "show/progress.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#define QUIET_US  1000000 /* shorter work needs no progress line */
 #define EXIT_LEAK 1
-
-struct waiting {
-    struct show_progress *progress;
-    int64_t began_us;
-    char what[128]; /* of the line that is shown, "" for none yet */
-};
-
-static int on_progress(void *arg, const char *what, double done)
-{
-    struct waiting *w = arg;
-    int64_t now = clock_monotonic_us();
-    if (now - w->began_us < QUIET_US)
-        return 0;
-    if (strcmp(w->what, what) != 0) {
-        snprintf(w->what, sizeof w->what, "%s", what);
-        show_progress_begin(w->progress, what, SHOW_UNIT_NONE, 1000, now);
-    }
-    if (done >= 0)
-        show_progress_at(w->progress, (int64_t)(done * 1000), 0, now);
-    return 0;
-}
 
 static int diagnose_record(const struct invocation *in, const struct diagnose_options *options,
     struct diagnosis **ret, struct err *e)
@@ -58,21 +34,18 @@ static int diagnose_record(const struct invocation *in, const struct diagnose_op
 static int make(const struct invocation *in, struct diagnosis **ret, struct err *e)
 {
     const struct settings *s = in->settings;
-    struct show_out errors;
-    struct waiting waiting = {.began_us = clock_monotonic_us()};
-    struct diagnose_options options = {.progress = on_progress,
+    struct waiting waiting;
+    struct diagnose_options options = {.progress = waiting_progress,
         .arg = &waiting,
         .suspects_max = settings_given(s, SET_TOP) ? (size_t)settings_number(s, SET_TOP) : 0,
         .target_id = settings_given(s, SET_TARGET) ? settings_number(s, SET_TARGET) : 0};
-    int rc = sink_open_errors(s, &errors, e);
+    int rc = waiting_begin(&waiting, s, e);
     if (rc)
         return rc;
-    if (!settings_flag(s, SET_QUIET))
-        waiting.progress = show_progress_new(&errors);
     rc = in->word_count ? diagnose_files((const char *const *)in->words, (size_t)in->word_count,
                               &options, ret, e)
                         : diagnose_record(in, &options, ret, e);
-    show_progress_free(waiting.progress);
+    waiting_end(&waiting);
     return rc;
 }
 

@@ -1,4 +1,5 @@
 /* metrics: the questions to the record, from whichever database is in use. */
+#include "command/metrics.h"
 #include "command/answer.h"
 #include "command/metrics_requests.h"
 
@@ -214,7 +215,7 @@ static void add_kept(void *arg, struct reader_rows *rows, struct show_table *tab
 
 /* What requests measured, and beside it what they keep. */
 static int ask_requests(const struct question *question, struct reader *reader,
-    const struct reader_filter *filter, const struct show_out *out, struct show_table **ret,
+    const struct reader_filter *filter, struct show_table **ret, char ret_note[METRICS_NOTE_SIZE],
     struct err *e)
 {
     struct kept_routes *kept = NULL;
@@ -223,16 +224,36 @@ static int ask_requests(const struct question *question, struct reader *reader,
         rc = answer_table_more(reader, question->query, filter, question->columns,
             question->column_count, question->column_count - REQUESTS_KEPT_COLUMNS, add_kept, kept,
             ret, e);
-    if (rc == 0 && out->format == SHOW_TEXT)
-        fprintf(out->file, "%s", kept_routes_note(kept));
+    if (rc == 0)
+        snprintf(ret_note, METRICS_NOTE_SIZE, "%s", kept_routes_note(kept));
     kept_routes_free(kept);
     return rc;
+}
+
+static int ask_question(const struct question *question, struct reader *reader,
+    const struct reader_filter *filter, struct show_table **ret, char ret_note[METRICS_NOTE_SIZE],
+    struct err *e)
+{
+    ret_note[0] = '\0';
+    if (question->columns == requests_columns)
+        return ask_requests(question, reader, filter, ret, ret_note, e);
+    return answer_table(
+        reader, question->query, filter, question->columns, question->column_count, ret, e);
+}
+
+int metrics_table(struct reader *reader, const char *word, const struct reader_filter *filter,
+    struct show_table **ret, char ret_note[METRICS_NOTE_SIZE], struct err *e)
+{
+    const struct question *question = find_question(word);
+    if (!question)
+        return err_set(e, ERR_INTERNAL, "metrics has no question %s", word);
+    return ask_question(question, reader, filter, ret, ret_note, e);
 }
 
 static int ask(const struct invocation *in, const struct question *question, struct reader *reader,
     const struct show_out *out, struct err *e)
 {
-    char run_id[UUID_TEXT_SIZE] = "";
+    char run_id[UUID_TEXT_SIZE] = "", note[METRICS_NOTE_SIZE];
     struct show_table *table = NULL;
     const char *run = settings_text(in->settings, SET_RUN);
     struct reader_filter filter = {.label = settings_text(in->settings, SET_LABEL)};
@@ -245,11 +266,10 @@ static int ask(const struct invocation *in, const struct question *question, str
         rc = reader_find_run(reader, run, run_id, e);
         filter.run_id = run_id;
     }
-    if (rc == 0 && question->columns == requests_columns)
-        rc = ask_requests(question, reader, &filter, out, &table, e);
-    else if (rc == 0)
-        rc = answer_table(
-            reader, question->query, &filter, question->columns, question->column_count, &table, e);
+    if (rc == 0)
+        rc = ask_question(question, reader, &filter, &table, note, e);
+    if (rc == 0 && out->format == SHOW_TEXT)
+        fprintf(out->file, "%s", note);
     if (rc == 0 && strcmp(question->word, "trend") == 0 && out->format == SHOW_TEXT && out->tty)
         rc = plot_trend(reader, &filter, out, e);
     if (rc == 0 && out->format == SHOW_JSON) {

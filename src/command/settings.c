@@ -157,6 +157,8 @@ static const struct setting table[SET_COUNT] = {
         "of a run with several targets, that one; default: the one that grows most"},
     [SET_DIAGNOSIS] = {"diagnosis", 0, false, SETTING_FLAG, "true", NULL, NULL,
         "end with the diagnosis, by a process of its own"},
+    [SET_MARKDOWN] = {"markdown", 0, false, SETTING_FLAG, "false", NULL, NULL,
+        "text in Markdown, without pictures"},
 };
 
 struct value {

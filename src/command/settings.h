@@ -92,6 +92,7 @@ enum setting_id {
     SET_JSON_FILE,
     SET_TARGET,
     SET_DIAGNOSIS,
+    SET_MARKDOWN,
     SET_COUNT /* number of ids, not a setting */
 };
 

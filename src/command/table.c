@@ -11,6 +11,7 @@ const struct command *const command_table[] = {
     &command_survivors,
     &command_allocations,
     &command_diagnose,
+    &command_report,
     &command_summary,
     &command_diff,
     &command_retainers,
