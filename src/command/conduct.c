@@ -18,6 +18,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#define ANSWER_MAX       16
 #define JOURNAL_CLOSE_US (10 * 1000000LL)
 #define SIGNAL_EXIT_BASE 128
 #define EXIT_LEAK        1
@@ -285,6 +286,23 @@ static int leave_at_once(struct conductor *c, struct err *e)
     fflush(stdout);
     (void)e;
     _exit(code); /* the connections are closed by the kernel; the targets go on */
+}
+
+int conduct_agree_to_stacks(const struct settings *s, struct err *e)
+{
+    char answer[ANSWER_MAX] = "";
+    if (!settings_flag(s, SET_STACKS) || settings_flag(s, SET_YES))
+        return 0;
+    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
+        return err_set(e, ERR_USAGE,
+            "--stacks makes the target allocate 36 to 50 times slower while it records: add --yes "
+            "to agree, or use heaptap survivors, which costs a fifth at most");
+    fprintf(stderr,
+        "--stacks makes the target allocate 36 to 50 times slower while it records. Go on? [y/N] ");
+    fflush(stderr);
+    if (!fgets(answer, sizeof answer, stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
+        return err_set(e, ERR_REFUSED, "not recorded: you did not agree to the cost of --stacks");
+    return 0;
 }
 
 int conduct(const struct invocation *in, struct run_options *options, const char *first_line,

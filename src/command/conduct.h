@@ -25,4 +25,8 @@ struct guard_limits conduct_limits(const struct settings *s);
 /* Warns of what killed runs have left in the folder. */
 void conduct_report_leftovers(const char *folder);
 
+/* Stacks make every allocation 36 to 50 times slower: with --stacks, that needs --yes or a
+ * terminal's consent. */
+int conduct_agree_to_stacks(const struct settings *s, struct err *e) MUST_USE;
+
 #endif

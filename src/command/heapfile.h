@@ -32,4 +32,8 @@ void heapfile_json_statistics(cJSON *to, const struct heap *h, int *rc);
 void heapfile_add_name(
     struct show_table *t, const struct show_out *o, const struct heap *h, uint32_t node);
 
+/* A table of merged paths; followed as heap_group_paths gives it. show_table_free. */
+struct show_table *heapfile_paths(
+    const struct heap *h, const struct heap_path_group *groups, size_t count, size_t followed);
+
 #endif

@@ -194,17 +194,7 @@ static int print_groups(const struct show_out *o, const struct heap *h,
     const struct heap_path_group *groups, size_t count, size_t nodes, size_t followed,
     struct err *e)
 {
-    static const struct show_column columns[] = {{"PATH", "path", SHOW_NAME, 0},
-        {"OBJECTS", "count", SHOW_COUNT, 0}, {"SHARE", "share", SHOW_SHARE, 0},
-        {"SELF", "self_size", SHOW_SIZE, 0}, {"EXAMPLE", "example", SHOW_ID, 0}};
-    struct show_table *t = show_table_new(columns, sizeof columns / sizeof *columns);
-    for (size_t i = 0; i < count; i++) {
-        show_add_word(t, groups[i].text);
-        show_add_integer(t, groups[i].count);
-        show_add_number(t, followed ? (double)groups[i].count / (double)followed : 0);
-        show_add_integer(t, (int64_t)groups[i].self_size);
-        show_add_integer(t, heap_columns(h)->id[groups[i].example]);
-    }
+    struct show_table *t = heapfile_paths(h, groups, count, followed);
     int r = 0;
     if (o->format == SHOW_JSON) {
         int rc = 0;

@@ -106,6 +106,8 @@ static int run(const struct invocation *in, struct err *e)
     bool live_steal = false;
     if (rc == 0)
         rc = read_live_profile(s, &live_sample_every, &live_steal, e);
+    if (rc == 0)
+        rc = conduct_agree_to_stacks(s, e);
     if (rc)
         goto out;
     struct run_options options = {.addresses = addresses,
@@ -126,6 +128,7 @@ static int run(const struct invocation *in, struct err *e)
                                     ? settings_number(s, SET_TIMELINE_INTERVAL)
                                     : 0,
         .recording_us = settings_number(s, SET_TIMELINE_DURATION),
+        .stacks = settings_flag(s, SET_STACKS),
         .live_sample_every = live_sample_every,
         .live_interval_us = settings_number(s, SET_LIVE_PROFILE_INTERVAL),
         .live_steal = live_steal,
@@ -155,8 +158,8 @@ static const enum setting_id accepted[] = {SET_DURATION, SET_METRICS_INTERVAL, S
     SET_LABEL, SET_COMPRESS, SET_ANALYZE, SET_DB, SET_SCHEMA, SET_DRAIN, SET_LOCAL_KEEP,
     SET_OUTBOX_SIZE, SET_NO_MIGRATE, SET_WAIT, SET_GIVE_UP, SET_MATCH, SET_MAX_PAUSE,
     SET_MAX_PAUSE_SHARE, SET_KEEP, SET_MAX_DISK, SET_MIN_FREE, SET_FORCE, SET_ALLOW_REMOTE,
-    SET_TIMEOUT, SET_TIMELINE_INTERVAL, SET_TIMELINE_DURATION, SET_LIVE_PROFILE,
-    SET_LIVE_PROFILE_INTERVAL, SET_DIAGNOSIS, SET_EXIT_CODE, SET_END};
+    SET_TIMEOUT, SET_TIMELINE_INTERVAL, SET_TIMELINE_DURATION, SET_STACKS, SET_YES,
+    SET_LIVE_PROFILE, SET_LIVE_PROFILE_INTERVAL, SET_DIAGNOSIS, SET_EXIT_CODE, SET_END};
 
 const struct command command_run = {
     .name = "run",

@@ -55,7 +55,12 @@ static const struct setting table[SET_COUNT] = {
     [SET_COLLAPSED] = {"collapsed", 0, false, SETTING_FLAG, "false", NULL, NULL,
         "print stacks as flame graph tools and speedscope read them"},
     [SET_TREE] = {"tree", 0, false, SETTING_FLAG, "false", NULL, NULL,
-        "print stacks as a tree, callers first"},
+        "the same as --view top-down"},
+    [SET_VIEW] = {"view", 0, false, SETTING_TEXT, NULL, NULL, "VIEW",
+        "sites, flat (functions), top-down (callers first) or bottom-up; default: sites"},
+    [SET_INTERVAL] = {"interval", 0, false, SETTING_TEXT, NULL, NULL, "N..M",
+        "what lives of intervals N to M of a timeline, or of a time such as 1.5s..3s: its classes "
+        "and who holds them"},
     [SET_DIFF] = {"diff", 0, false, SETTING_FLAG, "false", NULL, NULL,
         "print what has grown from OLD to NEW"},
     [SET_TIMELINE_INTERVAL] = {"timeline-interval", 0, false, SETTING_DURATION, NULL, NULL,

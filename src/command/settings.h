@@ -40,6 +40,8 @@ enum setting_id {
     SET_SAMPLE_EVERY,
     SET_COLLAPSED,
     SET_TREE,
+    SET_VIEW,
+    SET_INTERVAL,
     SET_DIFF,
     SET_LIVE_PROFILE_INTERVAL,
     /* following requests */

@@ -18,8 +18,6 @@
 
 #define PROFILE_MAX (256u << 20) /* bytes; one of a gigabyte heap every 32 KB takes 20 MB */
 #define BARS_MAX    20           /* of a plot of intervals; more are joined */
-#define STACK_MAX   4096         /* frames of a collapsed stack */
-#define TREE_SHARE  0.01         /* of all live bytes: what is below is left out of a tree */
 #define LABEL_SIZE  64
 #define FIRST_BYTES 64 /* enough to tell a snapshot from a profile */
 
@@ -59,20 +57,10 @@ static int look(int fd, const char *path, bool *ret_profile, struct err *e)
     return rc ? err_context(e, "%s", path) : 0;
 }
 
-static int open_timeline(
-    const struct invocation *in, const char *path, struct allocations **ret, struct err *e)
+int sites_open(const struct invocation *in, const char *path, struct allocations **ret,
+    struct heap **ret_heap, struct err *e)
 {
     struct heap *h = NULL;
-    int rc = reading_open(in, path, &h, e);
-    if (rc == 0)
-        rc = allocations_from_heap(h, ret, e);
-    heap_close(h);
-    return rc;
-}
-
-int sites_open(
-    const struct invocation *in, const char *path, struct allocations **ret, struct err *e)
-{
     struct buf text = buf_new(PROFILE_MAX);
     cJSON *tree = NULL;
     bool profile = false;
@@ -81,7 +69,13 @@ int sites_open(
         return err_set_errno(e, ERR_IO, errno, "%s: cannot open", path);
     int rc = look(fd, path, &profile, e);
     if (rc == 0 && !profile) {
-        rc = open_timeline(in, path, ret, e);
+        rc = reading_open(in, path, &h, e);
+        if (rc == 0)
+            rc = allocations_from_heap(h, ret, e);
+        if (rc == 0 && ret_heap) {
+            *ret_heap = h;
+            h = NULL;
+        }
     } else if (rc == 0) {
         rc = read_profile(fd, path, &text, e);
         if (rc == 0 && json_parse(text.data ? text.data : "", text.length, &tree, e) != 0)
@@ -91,6 +85,7 @@ int sites_open(
         if (rc)
             err_context(e, "%s", path);
     }
+    heap_close(h);
     cJSON_Delete(tree);
     buf_free(&text);
     close(fd);
@@ -107,7 +102,7 @@ static void add_amount(cJSON *to, const char *key, int64_t value, int *rc)
         show_json_integer(to, key, value, rc);
 }
 
-static void add_frame(cJSON *to, const struct allocation_frame *f, int *rc)
+void sites_json_frame(cJSON *to, const struct allocation_frame *f, int *rc)
 {
     show_json_word(to, "function", f->function, rc);
     show_json_word(to, "url", f->url, rc);
@@ -115,7 +110,7 @@ static void add_frame(cJSON *to, const struct allocation_frame *f, int *rc)
     show_json_integer(to, "column", f->column, rc);
 }
 
-static void add_amounts(
+void sites_json_amounts(
     cJSON *to, int64_t live_count, int64_t live_bytes, int64_t count, int64_t bytes, int *rc)
 {
     add_amount(to, "live_count", live_count, rc);
@@ -147,8 +142,8 @@ static void add_timeline(cJSON *root, const struct allocations *a, int *rc, stru
     for (uint32_t i = 0; i < function_count; i++) {
         const struct allocation_function *f = &functions[i];
         cJSON *o = show_json_object(list, NULL, rc);
-        add_frame(o, f->frame, rc);
-        add_amounts(o, f->live_count, f->live_bytes, f->count, f->bytes, rc);
+        sites_json_frame(o, f->frame, rc);
+        sites_json_amounts(o, f->live_count, f->live_bytes, f->count, f->bytes, rc);
     }
     free(functions);
 }
@@ -166,8 +161,8 @@ static int print_json(const struct show_out *o, const char *path, const struct a
     for (size_t i = 0; i < sites->count && i < top; i++) {
         const struct allocation_site *s = &sites->items[i];
         cJSON *site = show_json_object(list, NULL, &rc);
-        add_frame(site, &s->frame, &rc);
-        add_amounts(site, s->live_count, s->live_bytes, s->count, s->bytes, &rc);
+        sites_json_frame(site, &s->frame, &rc);
+        sites_json_amounts(site, s->live_count, s->live_bytes, s->count, s->bytes, &rc);
         cJSON *stack = allocations_stack(a, s->heaviest);
         if (stack)
             show_json_add(site, "stack", stack, &rc);
@@ -185,7 +180,7 @@ static int print_json(const struct show_out *o, const char *path, const struct a
 
 /* ---- tables ---- */
 
-static void add_optional(struct show_table *t, int64_t value)
+void sites_add_amount(struct show_table *t, int64_t value)
 {
     if (value == ALLOCATION_UNKNOWN)
         show_add_none(t);
@@ -193,27 +188,20 @@ static void add_optional(struct show_table *t, int64_t value)
         show_add_integer(t, value);
 }
 
-static void add_place(struct show_table *t, const struct allocation_frame *f)
+void sites_add_place(struct show_table *t, const struct allocation_frame *f)
 {
     show_add_word(t, f->function);
     show_add_word(t, *f->url ? f->url : NULL);
-    add_optional(t, f->line ? (int64_t)f->line : ALLOCATION_UNKNOWN);
-    add_optional(t, f->column ? (int64_t)f->column : ALLOCATION_UNKNOWN);
+    sites_add_amount(t, f->line ? (int64_t)f->line : ALLOCATION_UNKNOWN);
+    sites_add_amount(t, f->column ? (int64_t)f->column : ALLOCATION_UNKNOWN);
 }
-
-#define PLACE_COLUMNS                                                                              \
-    {"FUNCTION", "function", SHOW_NAME, 0}, {"URL", "url", SHOW_NAME, 0},                          \
-        {"LINE", "line", SHOW_COUNT, 0},                                                           \
-    {                                                                                              \
-        "COLUMN", "column", SHOW_COUNT, 0                                                          \
-    }
 
 static int print_sites(const struct show_out *o, const struct allocations *a,
     const struct allocation_sites *sites, size_t top, struct err *e)
 {
     static const struct show_column profile_columns[] = {
-        PLACE_COLUMNS, {"LIVE", "live_bytes", SHOW_SIZE, 0}, {"", "share", SHOW_SHARE, 0}};
-    static const struct show_column timeline_columns[] = {PLACE_COLUMNS,
+        SITES_PLACE_COLUMNS, {"LIVE", "live_bytes", SHOW_SIZE, 0}, {"", "share", SHOW_SHARE, 0}};
+    static const struct show_column timeline_columns[] = {SITES_PLACE_COLUMNS,
         {"LIVE", "live_bytes", SHOW_SIZE, 0}, {"", "share", SHOW_SHARE, 0},
         {"OBJECTS", "live_count", SHOW_COUNT, 0}, {"ALLOCATED", "bytes", SHOW_SIZE, 0},
         {"OBJECTS", "count", SHOW_COUNT, 0}};
@@ -225,14 +213,14 @@ static int print_sites(const struct show_out *o, const struct allocations *a,
         profile ? show_table_new(profile_columns, 6) : show_table_new(timeline_columns, 9);
     for (size_t i = 0; i < sites->count && i < top; i++) {
         const struct allocation_site *s = &sites->items[i];
-        add_place(t, &s->frame);
+        sites_add_place(t, &s->frame);
         show_add_integer(t, s->live_bytes);
         show_add_number(t, total > 0 ? (double)s->live_bytes / total : 0);
         if (profile)
             continue;
-        add_optional(t, s->live_count);
-        add_optional(t, s->bytes);
-        add_optional(t, s->count);
+        sites_add_amount(t, s->live_count);
+        sites_add_amount(t, s->bytes);
+        sites_add_amount(t, s->count);
     }
     int rc = show_table(o, t, e);
     show_table_free(t);
@@ -265,12 +253,16 @@ static int print_intervals(const struct show_out *o, const struct allocations *a
             objects += intervals[k].live_count;
         }
         char number[TEXT_SHORT];
-        snprintf(labels[used], LABEL_SIZE, "%6.1f-%.1f s %9s", intervals[i].start_ms / 1000,
-            intervals[last].end_ms / 1000, text_count(number, objects));
+        char which[TEXT_SHORT];
+        snprintf(which, sizeof which, last > i ? "%u..%u" : "%u", i, last);
+        /* At the most 30 columns, which is what a bar's label gets. */
+        snprintf(labels[used], LABEL_SIZE, "%s, %.1f s, %s", which, intervals[i].start_ms / 1000,
+            text_count(number, objects));
         bars[used].label = labels[used];
     }
-    int rc = show_bars(o, "live bytes and objects by the time of their allocation", bars, used,
-        SHOW_SCALE_BYTES, e);
+    int rc = show_bars(o,
+        "live bytes by time of allocation: intervals (--interval N..M), from when, objects", bars,
+        used, SHOW_SCALE_BYTES, e);
     fprintf(o->file, "\n");
     return rc;
 }
@@ -344,12 +336,13 @@ static int by_growth(const void *x, const void *y)
 static int print_changes(
     const struct show_out *o, const struct changes *c, size_t top, struct err *e)
 {
-    static const struct show_column columns[] = {PLACE_COLUMNS, {"OLD", "old_bytes", SHOW_SIZE, 0},
-        {"NEW", "new_bytes", SHOW_SIZE, 0}, {"DELTA", "delta_bytes", SHOW_DELTA, 0}};
+    static const struct show_column columns[] = {SITES_PLACE_COLUMNS,
+        {"OLD", "old_bytes", SHOW_SIZE, 0}, {"NEW", "new_bytes", SHOW_SIZE, 0},
+        {"DELTA", "delta_bytes", SHOW_DELTA, 0}};
     struct show_table *t = show_table_new(columns, sizeof columns / sizeof *columns);
     for (size_t i = 0; i < c->count && i < top; i++) {
         const struct change *change = &c->list[i];
-        add_place(t, &(change->now ? change->now : change->old)->frame);
+        sites_add_place(t, &(change->now ? change->now : change->old)->frame);
         show_add_integer(t, change->old ? change->old->live_bytes : 0);
         show_add_integer(t, change->now ? change->now->live_bytes : 0);
         show_add_integer(t, change->growth);
@@ -393,128 +386,13 @@ int sites_print_diff(const struct invocation *in, const struct show_out *o,
     return rc;
 }
 
-/* ---- stacks ---- */
-
-static int add_visible_frame(struct buf *to, const struct allocation_frame *f)
-{
-    size_t from = to->length;
-    const char *file = strrchr(f->url, '/');
-    file = file ? file + 1 : f->url;
-    const char *name = *f->function ? f->function : "<anonymous>";
-    int rc = text_add_visible(to, name, strlen(name));
-    if (rc == 0 && *file) {
-        rc = buf_add_text(to, " (");
-        if (rc == 0)
-            rc = text_add_visible(to, file, strlen(file));
-        if (rc == 0)
-            rc = buf_addf(to, ":%u)", f->line);
-    }
-    for (size_t i = from; i < to->length; i++) /* the separator of frames */
-        if (to->data[i] == ';')
-            to->data[i] = ':';
-    return rc;
-}
-
-int sites_print_collapsed(const struct show_out *o, const struct allocations *a, struct err *e)
-{
-    struct buf line = buf_new(16u << 20);
-    uint32_t *stack = calloc(STACK_MAX, sizeof *stack);
-    int rc = stack ? 0 : err_set(e, ERR_NOMEM, "out of memory");
-    for (uint32_t i = 0; rc == 0 && i < allocations_count(a); i++) {
-        const struct allocation_node *node = allocations_node(a, i);
-        size_t depth = 0;
-        if (node->live_bytes <= 0)
-            continue;
-        for (uint32_t at = i; at != ALLOCATION_NONE && depth < STACK_MAX;
-             at = allocations_node(a, at)->parent)
-            if (allocations_node(a, at)->parent != ALLOCATION_NONE || at == i)
-                stack[depth++] = at;
-        buf_clear(&line);
-        while (rc == 0 && depth--) {
-            rc = add_visible_frame(&line, allocations_frame(a, stack[depth]));
-            if (rc == 0 && depth)
-                rc = buf_add_text(&line, ";");
-        }
-        if (rc)
-            err_set(e, rc, "no memory for a stack");
-        else
-            fprintf(o->file, "%s %lld\n", line.data, (long long)node->live_bytes);
-    }
-    free(stack);
-    buf_free(&line);
-    return rc;
-}
-
-struct branch {
-    uint32_t child, next; /* first child and next sibling; ALLOCATION_NONE */
-    double live;          /* with all below it */
-};
-
-static int print_branch(const struct show_out *o, const struct allocations *a, uint32_t node,
-    double live, double total, unsigned depth, struct err *e)
-{
-    struct buf name = buf_new(1u << 20);
-    char size[TEXT_SHORT], own[TEXT_SHORT];
-    int rc = add_visible_frame(&name, allocations_frame(a, node));
-    if (rc)
-        err_set(e, rc, "no memory for a name");
-    else
-        fprintf(o->file, "%10s %5.1f %%  %10s  %*s%s\n", text_size(size, live), 100 * live / total,
-            text_size(own, (double)allocations_node(a, node)->live_bytes),
-            (int)(2 * (depth < 40 ? depth : 40)), "", name.data);
-    buf_free(&name);
-    return rc;
-}
-
-int sites_print_tree(const struct invocation *in, const struct show_out *o,
-    const struct allocations *a, struct err *e)
-{
-    uint32_t count = allocations_count(a), *stack = calloc((size_t)count + 1, sizeof *stack);
-    unsigned *depths = calloc((size_t)count + 1, sizeof *depths);
-    struct branch *b = calloc((size_t)count + 1, sizeof *b);
-    int rc = stack && depths && b ? 0 : err_set(e, ERR_NOMEM, "out of memory");
-    (void)in;
-    for (uint32_t i = 0; rc == 0 && i < count; i++)
-        b[i] = (struct branch){
-            ALLOCATION_NONE, ALLOCATION_NONE, (double)allocations_node(a, i)->live_bytes};
-    for (uint32_t i = count; rc == 0 && i-- > 1;) { /* children have larger numbers */
-        uint32_t parent = allocations_node(a, i)->parent;
-        if (parent == ALLOCATION_NONE)
-            continue;
-        b[parent].live += b[i].live;
-        b[i].next = b[parent].child;
-        b[parent].child = i;
-    }
-    uint32_t used = 0;
-    double total = count && rc == 0 ? b[0].live : 0;
-    if (total > 0) {
-        fprintf(o->file, "%10s %7s  %10s  %s\n", "LIVE", "", "OWN", "FUNCTION");
-        stack[used++] = 0;
-    }
-    while (rc == 0 && used) {
-        uint32_t node = stack[--used];
-        unsigned depth = depths[used];
-        rc = print_branch(o, a, node, b[node].live, total, depth, e);
-        for (uint32_t child = b[node].child; child != ALLOCATION_NONE; child = b[child].next) {
-            if (b[child].live < TREE_SHARE * total)
-                continue;
-            stack[used] = child;
-            depths[used++] = depth + 1;
-        }
-    }
-    free(stack);
-    free(depths);
-    free(b);
-    return rc;
-}
-
 int sites_show(const struct invocation *in, const char *path, struct err *e)
 {
     struct allocations *a = NULL;
     struct show_out out;
     int rc = sink_open(in->settings, &out, e);
     if (rc == 0)
-        rc = sites_open(in, path, &a, e);
+        rc = sites_open(in, path, &a, NULL, e);
     if (rc == 0)
         rc = sites_print(in, &out, path, a, e);
     allocations_free(a);

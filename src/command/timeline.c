@@ -4,28 +4,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define TIMELINE_DEFAULT_US (30 * 1000000LL)
-#define ANSWER_MAX          16
-
-/* Stacks make every allocation 36 to 50 times slower: that needs a yes. */
-static int agree(const struct settings *s, struct err *e)
-{
-    char answer[ANSWER_MAX] = "";
-    if (!settings_flag(s, SET_STACKS) || settings_flag(s, SET_YES))
-        return 0;
-    if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
-        return err_set(e, ERR_USAGE,
-            "--stacks makes the target allocate 36 to 50 times slower while it records: add --yes "
-            "to agree, or use heaptap survivors, which costs a fifth at most");
-    fprintf(stderr,
-        "--stacks makes the target allocate 36 to 50 times slower while it records. Go on? [y/N] ");
-    fflush(stderr);
-    if (!fgets(answer, sizeof answer, stdin) || (answer[0] != 'y' && answer[0] != 'Y'))
-        return err_set(e, ERR_REFUSED, "not recorded: you did not agree to the cost of --stacks");
-    return 0;
-}
 
 static int run(const struct invocation *in, struct err *e)
 {
@@ -33,7 +13,7 @@ static int run(const struct invocation *in, struct err *e)
     struct address *addresses = NULL;
     size_t count = 0;
     char *path = NULL, *folder = conduct_folder(s);
-    int rc = folder ? agree(s, e) : err_set(e, ERR_NOMEM, "out of memory");
+    int rc = folder ? conduct_agree_to_stacks(s, e) : err_set(e, ERR_NOMEM, "out of memory");
     if (rc == 0)
         rc = conduct_addresses(in, &addresses, &count, e);
     if (rc)

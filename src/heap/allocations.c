@@ -304,16 +304,21 @@ static const char *site_label(const struct allocations *a, uint32_t node, struct
     return made;
 }
 
+int allocations_compare_frames(const struct allocation_frame *a, const struct allocation_frame *b)
+{
+    int order = strcmp(a->function, b->function);
+    if (order == 0)
+        order = strcmp(a->url, b->url);
+    if (order == 0)
+        order = (a->line > b->line) - (a->line < b->line);
+    if (order == 0)
+        order = (a->column > b->column) - (a->column < b->column);
+    return order;
+}
+
 int allocation_site_compare(const struct allocation_site *a, const struct allocation_site *b)
 {
-    int order = strcmp(a->frame.function, b->frame.function);
-    if (order == 0)
-        order = strcmp(a->frame.url, b->frame.url);
-    if (order == 0)
-        order = (a->frame.line > b->frame.line) - (a->frame.line < b->frame.line);
-    if (order == 0)
-        order = (a->frame.column > b->frame.column) - (a->frame.column < b->frame.column);
-    return order;
+    return allocations_compare_frames(&a->frame, &b->frame);
 }
 
 static int by_key(const void *a, const void *b)
@@ -337,7 +342,7 @@ void allocation_sites_rank(struct allocation_sites *s)
         qsort(s->items, s->count, sizeof *s->items, by_rank);
 }
 
-static int64_t sum(int64_t a, int64_t b)
+int64_t allocations_sum(int64_t a, int64_t b)
 {
     int64_t both;
     if (a == ALLOCATION_UNKNOWN || b == ALLOCATION_UNKNOWN)
@@ -357,10 +362,10 @@ static void join_same(struct allocation_sites *s, const struct allocations *a)
         }
         if (a->nodes[from->heaviest].live_bytes > a->nodes[to->heaviest].live_bytes)
             to->heaviest = from->heaviest;
-        to->live_count = sum(to->live_count, from->live_count);
-        to->live_bytes = sum(to->live_bytes, from->live_bytes);
-        to->count = sum(to->count, from->count);
-        to->bytes = sum(to->bytes, from->bytes);
+        to->live_count = allocations_sum(to->live_count, from->live_count);
+        to->live_bytes = allocations_sum(to->live_bytes, from->live_bytes);
+        to->count = allocations_sum(to->count, from->count);
+        to->bytes = allocations_sum(to->bytes, from->bytes);
     }
     s->count = s->count ? kept + 1 : 0;
 }

@@ -66,6 +66,40 @@ struct allocation_function {
 int allocations_functions(const struct allocations *a, struct allocation_function **ret,
     uint32_t *ret_count, struct err *e) MUST_USE;
 
+/* ---- trees of stacks ---- */
+
+enum allocation_way {
+    ALLOCATION_CALLERS_FIRST, /* "top-down": below each function what it calls */
+    ALLOCATION_CALLEES_FIRST, /* "bottom-up": each function that allocates, below it its callers */
+};
+
+struct allocation_cut {
+    double share;   /* of all live bytes; a branch with less is left out, with all below it */
+    uint32_t depth; /* of the last branches; the first have 0 */
+};
+
+struct allocation_branch {
+    const struct allocation_frame *frame; /* borrowed from the allocations */
+    uint32_t parent;                      /* a smaller number than its own, or ALLOCATION_NONE */
+    uint32_t depth;
+    /* Callers first: of all stacks that go through here. Callees first: of what the function at the
+     * top allocated when it was called this way. ALLOCATION_UNKNOWN as in the nodes. */
+    int64_t live_count, live_bytes, count, bytes;
+    int64_t own_live_bytes; /* of the stacks that end here */
+};
+
+struct allocation_tree {
+    struct allocation_branch *list; /* owned: free(list); the order of a tree, largest live first */
+    uint32_t count;
+    int64_t live_bytes; /* of all stacks */
+    bool was_cut;
+};
+
+/* The branches at depth 0 of ALLOCATION_CALLEES_FIRST are the functions, each with what it has
+ * allocated itself. ERR_NOMEM also for a tree of more than four million branches. */
+int allocations_tree(const struct allocations *a, enum allocation_way way,
+    const struct allocation_cut *cut, struct allocation_tree *ret, struct err *e) MUST_USE;
+
 void allocations_free(struct allocations *a); /* NULL is fine */
 
 bool allocations_is_profile(const struct allocations *a); /* else a timeline */

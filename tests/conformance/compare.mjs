@@ -7,10 +7,10 @@
 // With runtimes it takes snapshots on the spot: of programs/*.cjs, each in two states. Exit code 1
 // if anything differs.
 import fs from 'node:fs';
-import {execFileSync} from 'node:child_process';
+import {execFileSync, spawn} from 'node:child_process';
 import {basename, join, resolve} from 'node:path';
 import {write} from './random.mjs';
-import {open, classKey, classes, comparison, retainers} from './devtools.mjs';
+import {open, classKey, classes, comparison, retainers, tops} from './devtools.mjs';
 
 const o = {runtime: [], file: [], pair: []};
 for (let i = 2; i < process.argv.length; i++) {
@@ -29,8 +29,8 @@ const equal = (a, b, fields) => fields.every(f => a[f] === b[f]);
 
 // Two classes inside may have one public key; DevTools then shows the one that appears later in the
 // file and loses the other. heaptap lists both: one of them must be equal.
-function compareClasses(file, want, have) {
-    const fields = ['class', 'count', 'distance', 'self_size', 'retained_size'], byKey = new Map();
+function compareClasses(file, want, have, fields = ['class', 'count', 'distance', 'self_size', 'retained_size']) {
+    const byKey = new Map();
     for (const k of have) byKey.set(k.key, [...byKey.get(k.key) ?? [], k]);
     for (const w of want) {
         const found = byKey.get(w.key);
@@ -105,6 +105,54 @@ async function compareFile(file) {
     return s;
 }
 
+// Of a timeline: the bytes of each interval, the functions of its stacks with their callers, and the
+// classes of some intervals, as the panel shows them for a selection.
+function compareTimeline(file, s) {
+    const samples = s.getSamples(), have = heaptap('allocations', '--json', file), before = differences;
+    const want = samples.timestamps.map((t, i) => [t, samples.lastAssignedIds[i], samples.sizes[i]].join());
+    const intervals = have.intervals.map(i => [i.end_ms, i.last_object_id, i.live_bytes].join());
+    if (want.join(' ') !== intervals.join(' ')) differ(file, 'intervals', want.slice(0, 5), intervals.slice(0, 5));
+    const key = n => JSON.stringify([n.depth, n.function, n.url, n.line, n.column, n.count, n.bytes, n.live_count, n.live_bytes]);
+    const depth = 6, trees = [];
+    for (const n of heaptap('allocations', '--json', '--view', 'bottom-up', '--depth', `${depth}`, file).nodes) {
+        if (n.depth === 0) trees.push([]);
+        trees.at(-1).push(key(n));
+    }
+    // The order of siblings is by live bytes here and by appearance there: each level as a set.
+    const mine = trees.map(t => t.sort().join('\n')).sort();
+    const theirs = tops(s, depth).map(n => [n, ...n.callers].map(key).sort().join('\n')).sort();
+    mine.forEach((tree, i) => { if (tree !== theirs[i]) differ(file, 'callers of a function', theirs[i]?.slice(0, 300), tree.slice(0, 300)); });
+    if (mine.length !== theirs.length || !mine.length) differ(file, 'functions that allocate', theirs.length, mine.length);
+    const flat = heaptap('allocations', '--json', '--view', 'flat', file).nodes.map(key).sort();
+    if (flat.join() !== tops(s, 0).map(key).sort().join()) differ(file, 'functions', flat.length);
+    const last = samples.timestamps.length - 1;
+    for (const [from, to] of [[0, 0], [1, last], [last >> 1, last >> 1], [last >> 2, last >> 1]]) {
+        const span = heaptap('allocations', '--json', '--interval', `${from}..${to}`, file);
+        const filter = {minNodeId: from ? samples.lastAssignedIds[from - 1] : 0, maxNodeId: samples.lastAssignedIds[to]};
+        compareClasses(`${file} intervals ${from}..${to}`, classes(s, filter).map(({distance, ...k}) => k),
+            span.classes, ['class', 'count', 'self_size', 'retained_size']);
+    }
+    console.log(`${basename(file)}: ${want.length} intervals, ${theirs.length} functions, ${differences - before} differences`);
+}
+
+// Recorded on the spot by heaptap, of a program that keeps a part of what it makes.
+async function recordTimeline(runtime, file) {
+    const target = spawn(runtime, ['--inspect=127.0.0.1:0', new URL('programs/allocator.js', import.meta.url).pathname],
+        {stdio: ['ignore', 'ignore', 'pipe']});
+    try {
+        const port = await new Promise((resolve, reject) => {
+            let text = '';
+            target.stderr.on('data', d => { const found = (text += d).match(/ws:\/\/127\.0\.0\.1:(\d+)/); if (found) resolve(found[1]); });
+            target.on('exit', () => reject(new Error(`${runtime} ended: ${text}`)));
+        });
+        execFileSync(o.heaptap, ['timeline', port, '--quiet', '--stacks', '--yes', '--force', '--duration', '1s', '-o', file, '--json',
+            '--db', `sqlite:${o.work}/timelines.db`], {stdio: ['ignore', 'ignore', 'inherit']});
+    } finally {
+        target.removeAllListeners('exit');
+        target.kill();
+    }
+}
+
 function compareDiff(old, now, a, b) {
     const fields = ['added_count', 'removed_count', 'count_delta', 'added_size', 'removed_size', 'size_delta'];
     const have = new Map(heaptap('diff', '--json', old, now).classes.map(d => [d.key, d])), want = comparison(a, b);
@@ -136,6 +184,12 @@ for (const runtime of o.runtime) {
         fs.rmSync(now);
     }
 }
+for (const runtime of o.runtime) {
+    const version = execFileSync(runtime, ['-p', 'process.version']).toString().trim(), file = join(o.work, `${version}.heaptimeline`);
+    await recordTimeline(runtime, file);
+    compareTimeline(file, await compareFile(file));
+    fs.rmSync(file);
+}
 for (let seed = Number(o.seed ?? 1), end = seed + Number(o.random ?? 0); seed < end; seed++) {
     const [old, now] = ['a', 'b'].map(x => join(o.work, `random-${seed}-${x}.heapsnapshot`));
     write(2 * seed, old);
@@ -147,7 +201,10 @@ if (o.chromium) {
     execFileSync(process.execPath, [new URL('chromium.mjs', import.meta.url).pathname, o.chromium, old, now], {stdio: 'inherit'});
     await comparePair(old, now);
 }
-for (const file of o.file) await compareFile(file);
+for (const file of o.file) {
+    const s = await compareFile(file);
+    if (file.endsWith('.heaptimeline')) compareTimeline(file, s);
+}
 for (const [old, now] of o.pair) await comparePair(old, now);
 console.log(`${compared} comparisons of nodes, ${differences} differences`);
 process.exit(differences || !compared ? 1 : 0);

@@ -53,3 +53,24 @@ export function retainers(snapshot, Model, ordinal) { // as the Retainers pane s
     provider.sortAndRewind(new Model.ComparatorConfig('!edgeDistance', true, 'name', true));
     return provider.serializeItemsRange(0, 1e9).items.map(i => i.edgeIndex);
 }
+
+// An allocation profile's list of functions, each with the tree of its callers as far as it opens.
+export function tops(snapshot, depth) {
+    const line = (n, level) => ({depth: level, function: n.name, url: n.scriptName, line: n.line, column: n.column,
+        count: n.count, bytes: n.size, live_count: n.liveCount, live_bytes: n.liveSize});
+    const open = (id, level, out) => {
+        if (level > depth) return;
+        const {nodesWithSingleCaller: single, branchingCallers: branches} = snapshot.allocationNodeCallers(id);
+        single.forEach((n, i) => level + i <= depth && out.push(line(n, level + i)));
+        if (level + single.length > depth) return;
+        for (const n of branches) {
+            out.push(line(n, level + single.length));
+            if (n.hasChildren) open(n.id, level + single.length + 1, out);
+        }
+    };
+    return snapshot.allocationTracesTops().map(n => {
+        const callers = [];
+        if (n.hasChildren) open(n.id, 1, callers);
+        return {...line(n, 0), callers};
+    });
+}

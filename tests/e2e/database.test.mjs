@@ -29,6 +29,7 @@ const tables = [
     'request_memory',
     'route_growth',
     'class_growth',
+    'site_growth',
     'memory_trend',
 ];
 

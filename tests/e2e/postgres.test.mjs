@@ -41,6 +41,12 @@ test('the guide\'s variables ship a run, and its queries answer in psql', async 
     for (const name of ['latest', 'labels.postgres', 'minutes.postgres'])
         assert.notEqual(psql(db, '-f', path.join(house, `sql/queries/${name}.sql`)), '', name);
     psql(db, '-f', path.join(house, 'sql/queries/requests.postgres.sql'));
+    psql(db, '-c', `INSERT INTO allocation_sites (run_id, seq, target_id, snapshot_id, created_at, source, function, live_count, live_bytes)
+        SELECT run_id, v.seq, 1, v.snapshot, started_at, 'timeline', v.name, 1, v.live FROM runs,
+        (VALUES (1, 1, 'stash', 100), (2, 1, 'gone', 7), (3, 3, 'stash', 250), (4, 3, 'stash', 50)) AS v (seq, snapshot, name, live)`);
+    assert.equal(psql(db, '-c', `SELECT function, old_snapshot_id, new_snapshot_id, old_live_bytes, new_live_bytes, growth_bytes
+        FROM site_growth ORDER BY 1`), 'gone|1|3|7|0|-7\nstash|1|3|100|300|200');
+    psql(db, '-c', 'DELETE FROM allocation_sites');
     const answer = await heaptap(t, ws, ['metrics', 'latest', '--json'], { env });
     assertExit(answer, 0);
     assert.ok(JSON.parse(answer.stdout).rows.length >= 2);

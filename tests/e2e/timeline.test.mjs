@@ -77,7 +77,24 @@ for (const node of versions) {
         const [site] = sql(ws.db, `SELECT function, live_bytes, count FROM allocation_sites
             WHERE source = 'timeline' ORDER BY live_bytes DESC, seq LIMIT 1`);
         assert.deepEqual(site, { function: answer.sites[0].function, live_bytes: answer.sites[0].live_bytes, count: answer.sites[0].count });
+        // What lives of the recording: its class, and the way that it is held by.
+        const shown = async (...args) => JSON.parse((await heaptap(t, ws, ['allocations', '--json', `${ws.dir}/${name}`, ...args])).stdout);
+        const span = await shown('--interval', `1..${answer.intervals.length - 1}`, '--class', '^Invoice$');
+        assert.equal(span.classes.length, 1);
+        const ids = file.nodes.filter((_, i) => i % file.snapshot.meta.node_fields.length === 2 && file.strings[file.nodes[i - 1]] === 'Invoice'
+            && file.nodes[i + 1] > 0 && file.nodes[i] > answer.intervals[0].last_object_id && file.nodes[i] <= answer.intervals.at(-1).last_object_id);
+        assert.equal(span.live_count, ids.length);
+        assert.ok(span.paths.some((path) => /variable kept: Array → \[\]: Invoice/.test(path.path) && path.count > ids.length / 2),
+            JSON.stringify(span.paths.slice(0, 3)));
+        const flat = await shown('--view', 'flat');
+        assert.equal(flat.nodes.find((f) => f.function === 'Invoice').live_count, liveIn(file, 'Invoice'));
+        const callers = (await shown('--view', 'bottom-up')).nodes;
+        const from = callers.findIndex((f) => f.depth === 0 && f.function === 'Invoice');
+        const to = callers.findIndex((f, i) => i > from && f.depth === 0);
+        assert.ok(callers.slice(from, to < 0 ? undefined : to).some((f) => f.function === 'stashInvoice'));
         if (node === '24') {
+            const none = await heaptap(t, ws, ['allocations', `${ws.dir}/${name}`, '--interval', '7..3']);
+            assertError(none, 2, /ends before it begins/);
             const text = await heaptap(t, ws, ['allocations', `${ws.dir}/${name}`]);
             assert.match(text.stdout, /stacks are known of [\d,]+ of the [\d,]+ live objects/);
         }
@@ -89,7 +106,7 @@ test('without stacks there are intervals, and it says how to get stacks', async 
     const target = await startTarget(t, { code: leaky, listens: false });
     const run = await heaptap(t, ws, ['timeline', target.port, '--duration', '1s', '-o', ws.path('a.heaptimeline'), ...ws.own]);
     assertExit(run, 0);
-    assert.match(run.stdout, /live bytes and objects by the time/);
+    assert.match(run.stdout, /live bytes by time of allocation/);
     assert.match(run.stdout, /no stacks were recorded \(timeline --stacks records them\)/);
     readSnapshot(ws.path('a.heaptimeline'));
 });
@@ -128,7 +145,7 @@ test('run records timelines on a schedule, between its readings', async (t) => {
     const ws = workspace(t);
     const target = await startTarget(t, { code: leaky, listens: false });
     const run = startHeaptap(t, ws, ['run', target.port, ...ws.own, '--no-snapshots', '--metrics-interval', '500ms',
-        '--timeline-interval', '3s', '--timeline-duration', '1s', '--live-profile', 'off', '--max-pause-share', '100%']);
+        '--timeline-interval', '3s', '--timeline-duration', '1s', '--stacks', '--yes', '--live-profile', 'off', '--max-pause-share', '100%']);
     const timelines = await until(() => {
         const names = ws.files().filter((name) => name.endsWith('.heaptimeline'));
         return names.length >= 2 && names;
@@ -141,4 +158,14 @@ test('run records timelines on a schedule, between its readings', async (t) => {
     assert.ok(sql(ws.db, `SELECT count(*) AS n FROM memory_metrics WHERE label = 'interval'`)[0].n >= 5);
     const times = sql(ws.db, `SELECT count(DISTINCT created_at) AS times FROM allocation_sites`);
     assert.ok(times[0].times <= rows.length, 'the sites of one timeline have one time');
+    // The view that tells which site grows from one timeline to the next.
+    const sites = sql(ws.db, `SELECT snapshot_id, function, sum(live_bytes) AS live FROM allocation_sites
+        WHERE source = 'timeline' AND function LIKE 'Invoice%' GROUP BY 1, 2`);
+    const steps = sql(ws.db, `SELECT old_snapshot_id, new_snapshot_id, function, sum(old_live_bytes) AS old, sum(new_live_bytes) AS new,
+        sum(growth_bytes) AS growth FROM site_growth WHERE function LIKE 'Invoice%' GROUP BY 1, 2, 3`);
+    const live = (snapshot, name) => sites.find((s) => s.snapshot_id === snapshot && s.function === name)?.live ?? 0;
+    assert.ok(steps.length > 0, JSON.stringify(sites));
+    for (const step of steps)
+        assert.deepEqual([step.old, step.new, step.growth], [live(step.old_snapshot_id, step.function),
+            live(step.new_snapshot_id, step.function), live(step.new_snapshot_id, step.function) - live(step.old_snapshot_id, step.function)]);
 });

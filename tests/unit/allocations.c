@@ -293,6 +293,62 @@ static void a_timeline_tells_intervals_and_stacks(void **state)
     allocations_free(a);
 }
 
+static void check_branch(const struct allocation_tree *t, uint32_t at, uint32_t depth,
+    const char *function, int64_t live_bytes, int64_t own)
+{
+    assert_true(at < t->count);
+    assert_int_equal(t->list[at].depth, depth);
+    assert_string_equal(t->list[at].frame->function, function);
+    assert_int_equal(t->list[at].live_bytes, live_bytes);
+    assert_int_equal(t->list[at].own_live_bytes, own);
+    if (depth == 0)
+        assert_int_equal(t->list[at].parent, ALLOCATION_NONE);
+    else
+        assert_int_equal(t->list[t->list[at].parent].depth, depth - 1);
+}
+
+/* A function that stands in several stacks is one line bottom-up, with its callers below it. */
+static void stacks_make_a_tree_from_either_end(void **state)
+{
+    const struct allocation_cut all = {0, UINT32_MAX}, half = {0.5, UINT32_MAX}, functions = {0, 0};
+    struct allocation_tree t;
+    struct allocations *a;
+    struct err e = ERR_NONE;
+    (void)state;
+    assert_int_equal(parse(invoices, &a), 0);
+    assert_int_equal(allocations_tree(a, ALLOCATION_CALLERS_FIRST, &all, &t, &e), 0);
+    assert_int_equal(t.count, 8);
+    assert_int_equal(t.live_bytes, 418);
+    assert_false(t.was_cut);
+    check_branch(&t, 0, 0, "(root)", 418, 0);
+    check_branch(&t, 1, 1, "stashInvoice", 301, 1); /* the larger branch first */
+    check_branch(&t, 2, 2, "map", 300, 0);
+    check_branch(&t, 3, 3, "", 300, 300);
+    check_branch(&t, 4, 1, "server", 117, 10);
+    check_branch(&t, 6, 3, "map", 107, 7);
+    assert_int_equal(t.list[0].count, ALLOCATION_UNKNOWN);
+    free(t.list);
+    assert_int_equal(allocations_tree(a, ALLOCATION_CALLERS_FIRST, &half, &t, &e), 0);
+    assert_int_equal(t.count, 4);
+    assert_true(t.was_cut);
+    free(t.list);
+    assert_int_equal(allocations_tree(a, ALLOCATION_CALLEES_FIRST, &all, &t, &e), 0);
+    check_branch(&t, 0, 0, "", 400, 0);
+    check_branch(&t, 1, 1, "map", 400, 0);
+    check_branch(&t, 2, 2, "stashInvoice", 400, 0);
+    check_branch(&t, 3, 3, "(root)", 300, 300);
+    check_branch(&t, 4, 3, "server", 100, 0);
+    check_branch(&t, 5, 4, "(root)", 100, 100);
+    check_branch(&t, 6, 0, "server", 10, 0);
+    free(t.list);
+    assert_int_equal(allocations_tree(a, ALLOCATION_CALLEES_FIRST, &functions, &t, &e), 0);
+    assert_int_equal(t.count, 4);
+    check_branch(&t, 3, 0, "stashInvoice", 1, 0);
+    assert_true(t.was_cut);
+    free(t.list);
+    allocations_free(a);
+}
+
 static void a_heap_without_a_timeline_has_none(void **state)
 {
     const struct allocation_interval *intervals;
@@ -357,6 +413,7 @@ int main(void)
         cmocka_unit_test(deep_stacks_are_walked),
         cmocka_unit_test(two_readings_differ_by_their_sites),
         cmocka_unit_test(a_timeline_tells_intervals_and_stacks),
+        cmocka_unit_test(stacks_make_a_tree_from_either_end),
         cmocka_unit_test(a_heap_without_a_timeline_has_none),
         cmocka_unit_test(broken_traces_are_refused_or_made_do_with),
         cmocka_unit_test(a_tree_deeper_than_any_stack_is_refused),
