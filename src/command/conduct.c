@@ -7,6 +7,7 @@
 #include "collect/folder.h"
 #include "command/conclude.h"
 #include "command/narrate.h"
+#include "show/json.h"
 #include "store/ship.h"
 
 #include <errno.h>
@@ -140,6 +141,28 @@ static int open_signals(struct conductor *c, struct err *e)
     return watch_new(c->loop, c->signal_fd, on_signal, c, &c->signal_watch, e);
 }
 
+/* {"settings":{"metrics-interval":"1s",…},"given":["metrics-interval"]}: what is in force, and what
+ * of it is no default. The database is left out: its words may hold a password. Owned by the
+ * caller. */
+static char *describe_settings(const struct invocation *in)
+{
+    int rc = 0;
+    cJSON *root = show_json_object(NULL, NULL, &rc);
+    cJSON *all = show_json_object(root, "settings", &rc);
+    cJSON *given = show_json_array(root, "given", &rc);
+    for (const enum setting_id *id = in->command->settings; *id != SET_END; id++) {
+        const char *text = settings_text(in->settings, *id);
+        if (*id == SET_DB || !text)
+            continue;
+        show_json_word(all, setting_get(*id)->name, text, &rc);
+        if (settings_given(in->settings, *id))
+            show_json_word(given, NULL, setting_get(*id)->name, &rc);
+    }
+    char *json = rc == 0 ? cJSON_PrintUnformatted(root) : NULL;
+    cJSON_Delete(root);
+    return json;
+}
+
 /* Rows go into SQLite first, always; with PostgreSQL in use they are shipped from there. */
 static int open_record(struct conductor *c, const struct invocation *in, struct err *e)
 {
@@ -166,7 +189,10 @@ static int open_record(struct conductor *c, const struct invocation *in, struct 
     row.command_line = in->command->name;
     row.version = HEAPTAP_VERSION;
     row.destination = database_destination(c->database);
-    rc = journal_begin_run(c->journal, &row, e);
+    char *settings = describe_settings(in);
+    row.detail = settings;
+    rc = settings ? journal_begin_run(c->journal, &row, e) : err_set(e, ERR_NOMEM, "out of memory");
+    cJSON_free(settings);
     if (rc == 0 && ships)
         rc = shipper_start(c->database, &shipping, journal_run_id(c->journal), &c->shipper, e);
     return rc;

@@ -523,13 +523,35 @@ static void put_limits(struct words *w, const cJSON *document)
            "by the heap after full collections\n");
 }
 
+/* {"settings":{…},"given":[…]}: those that are no default. */
+static void put_settings(struct words *w, const char *detail)
+{
+    cJSON *tree = detail ? cJSON_Parse(detail) : NULL;
+    const cJSON *given;
+    bool first = true;
+    cJSON_ArrayForEach(given, get(tree, "given"))
+    {
+        const char *name = cJSON_GetStringValue(given);
+        const char *value = name ? text_of(get(tree, "settings"), name) : NULL;
+        char *text = value ? text_format("%s = %s", name, value) : NULL;
+        if (!text)
+            continue;
+        put(w, first ? "- settings: " : ", ");
+        put_code(w, text, false);
+        free(text);
+        first = false;
+    }
+    put(w, first ? "" : "\n");
+    cJSON_Delete(tree);
+}
+
 static void put_run(struct words *w, const cJSON *document)
 {
     static const struct {
         const char *key, *title;
     } facts[] = {{"run_id", "run"}, {"label", "label"}, {"command_line", "command"},
         {"version", "heaptap"}, {"host", "host"}, {"started_at", "began"}, {"ended_at", "ended"},
-        {"state", "state"}, {"exit_reason", "ended by"}, {"detail", "settings"}};
+        {"state", "state"}, {"exit_reason", "ended by"}};
     const cJSON *run = get(document, "run");
     const cJSON *row = cJSON_GetArrayItem(get(run, "rows"), 0);
     put(w, "\n## The run\n\n");
@@ -541,6 +563,7 @@ static void put_run(struct words *w, const cJSON *document)
         put_code(w, text, false);
         put(w, "\n");
     }
+    put_settings(w, cJSON_GetStringValue(cell(run, row, "detail")));
 }
 
 int report_markdown(const cJSON *document, struct buf *ret, struct err *e)

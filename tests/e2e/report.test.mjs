@@ -48,7 +48,8 @@ test('a run becomes a page and a ticket with its answer, readings, snapshots and
     const html = fs.readFileSync(page, 'utf8');
     const document = data(html);
     assert.equal(document.schema, 'heaptap.report/1');
-    assert.ok(['leak', 'growth', 'inconclusive'].includes(document.diagnosis.verdict), document.diagnosis.verdict);
+    const diagnosed = await heaptap(t, ws, ['diagnose', '--json', '--db', `sqlite:${ws.db}`]);
+    assert.deepEqual(document.diagnosis, JSON.parse(diagnosed.stdout));
     assert.equal(rows(document.run)[0].label, 'shop');
     assert.equal(rows(document.targets)[0].pid, target.pid);
     assert.ok(rows(document.memory).length > 5 && rows(document.memory).every((r) => r.heap_used > 1e6));

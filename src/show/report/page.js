@@ -20,6 +20,9 @@
     const text = (value) => (typeof value === 'string' ? value : value == null ? '' : String(value));
     const isNumber = (value) => typeof value === 'number' && Number.isFinite(value);
 
+    // Names within a sentence stand between backticks.
+    const prose = (value) => text(value).split(/`([^`]+)`/).map((part, i) => (i % 2 ? h('code', {}, part) : part));
+
     // {columns, rows} as objects; times ("at", "…_at") as milliseconds.
     function answer(value) {
         const columns = list(value?.columns);
@@ -94,6 +97,8 @@
     const captures = answer(doc.captures);
     const totals = answer(doc.capture_totals);
     const events = answer(doc.events);
+    const classSeries = answer(doc.class_series);
+    const siteSeries = answer(doc.site_series);
 
     // A process that was started again is one with what it was before, when all looks the same.
     const processes = [];
@@ -110,7 +115,7 @@
         const last = p.targets[p.targets.length - 1];
         p.ids = new Set(p.targets.map((t) => t.target_id));
         const more = p.targets.length - 1;
-        p.label = `${p.kind === 'worker' ? 'worker ' : ''}${p.name}, pid ${last.pid ?? '?'}${more ? `, ${plural(more, 'restart')}` : ''}`;
+        p.label = `${p.kind === 'worker' ? 'worker ' : ''}${p.name}, ${last.pid ? `pid ${last.pid}` : `no. ${last.target_id}`}${more ? `, ${plural(more, 'restart')}` : ''}`;
     }
     const judged = diagnosis?.evidence?.target_id;
     let current =
@@ -174,7 +179,7 @@
         return h(
             'div',
             { class: 'brand' },
-            h('span', {}, h('b', {}, current ? current.name : 'heaptap'), current ? ` · ${processWords(current)}` : ''),
+            h('span', {}, h('b', {}, current ? current.name : 'heaptap'), current && processWords(current) ? ` · ${processWords(current)}` : ''),
             h('span', {}, span, run.label ? ` · ${run.label}` : '')
         );
     }
@@ -198,7 +203,7 @@
             'section',
             { class: `verdict ${word}` },
             h('p', { class: 'word' }, sign(diagnosis?.verdict), verdicts[diagnosis?.verdict] ?? 'Not diagnosed'),
-            h('h1', {}, sentence),
+            h('h1', {}, prose(sentence)),
             kind && isNumber(hourly) && hourly > 0 && suspects.length
                 ? h('p', { class: 'soft' }, `${kind} is what grows.`)
                 : null,
@@ -230,8 +235,8 @@
         if (evidence)
             cell(
                 'Evidence',
-                plural(evidence.snapshots ?? 0, 'snapshot'),
-                `${evidence.floors ? `${plural(evidence.floors, 'reading')} after full collections; ` : ''}${supports[evidence.supports] ?? ''}`
+                evidence.snapshots || !evidence.floors ? plural(evidence.snapshots ?? 0, 'snapshot') : plural(evidence.floors, 'reading'),
+                `${evidence.floors ? `${evidence.snapshots ? `${plural(evidence.floors, 'reading')} ` : ''}after full collections; ` : ''}${supports[evidence.supports] ?? ''}`
             );
         if (isNumber(suspects[0]?.confidence)) cell('Confidence', share(suspects[0].confidence), 'that this is the suspect');
         return cells.length ? h('dl', { class: 'figures' }, cells) : null;
@@ -270,7 +275,7 @@
         if (f) fact('Function', h('code', {}, text(f.name ?? f.function) || '(anonymous)'), f.url ? [' at ', h('code', {}, place(f, true))] : '');
         const held = text(holder.text) || [text(holder.class), text(holder.name)].filter(Boolean).join(' ');
         if (held)
-            fact('Held by', held, holder.location?.url ? [', from ', h('code', {}, place(holder.location, true))] : '');
+            fact('Held by', prose(held), holder.location?.url ? [', from ', h('code', {}, place(holder.location, true))] : '');
         if (list(holder.path).length) fact('Path', path(holder.path));
         for (const [i, r] of list(suspect.routes).slice(0, 5).entries())
             fact(
@@ -294,7 +299,7 @@
             { class: 'suspect' },
             h('h3', {}, h('code', {}, text(suspect.class) || 'Class unknown'), h('span', { class: 'soft' }, suspect.culprit ? text(suspect.culprit).replaceAll('-', ' ') : '')),
             h('dl', { class: 'facts' }, facts),
-            suspect.advice ? h('p', { class: 'advice' }, text(suspect.advice)) : null
+            suspect.advice ? h('p', { class: 'advice' }, prose(suspect.advice)) : null
         );
     }
 
@@ -443,16 +448,18 @@
 
     // Plots are made anew when colours change or another process is chosen.
     const plots = [];
-    function canvas(className, make) {
+    function canvas(className, make, title) {
         const element = h('canvas', { role: 'img' });
-        plots.push({ element, make, chart: null });
-        return h('div', { class: `canvas ${className}` }, element);
+        const box = h('div', { class: `canvas ${className}` }, element);
+        const whole = title ? h('div', {}, h('p', { class: 'panel' }, title), box) : box;
+        plots.push({ element, make, whole, chart: null });
+        return whole;
     }
     function draw(plot) {
         plot.chart?.destroy();
         plot.chart = null;
         const config = plot.make();
-        plot.element.parentElement.hidden = !config;
+        plot.whole.hidden = !config;
         if (!config) return;
         plot.element.setAttribute('aria-label', config.words ?? '');
         plot.chart = new Chart(plot.element, {
@@ -496,7 +503,7 @@
         return points;
     }
     function span() {
-        const times = [...own(memory), ...own(floors), ...own(captures)].map((row) => row.at).filter(isNumber);
+        const times = [memory, floors, captures, classSeries, siteSeries].flatMap(own).map((row) => row.at).filter(isNumber);
         if (!times.length) return [run.started_at ?? 0, run.ended_at ?? run.updated_at ?? 1];
         const first = times.reduce((a, b) => Math.min(a, b));
         const last = times.reduce((a, b) => Math.max(a, b));
@@ -693,7 +700,7 @@
 
     let classFigure = 'retained_size';
     function classPlot() {
-        const rows = own(answer(doc.class_series));
+        const rows = own(classSeries);
         const named = suspects.map((s) => text(s.class));
         const all = standingSeries(rows, (row) => text(row.class), (row) => row[classFigure] ?? 0);
         const rank = (s) => (named.indexOf(s.name) === 0 ? 0 : 1);
@@ -702,7 +709,7 @@
         return seriesPlot(all.filter((s) => s.growth > 0), 'Growth by class', sizes ? size : count, sizes ? sizeTick : count, sizes ? 1024 : 1e9);
     }
     function sitePlot() {
-        const rows = own(answer(doc.site_series));
+        const rows = own(siteSeries);
         const all = standingSeries(
             rows,
             (row) => `${text(row.function) || '(anonymous)'}${row.url ? ` (${place(row)})` : ''}`,
@@ -930,7 +937,7 @@
     function plotSection() {
         const parts = [];
         const seen = own(memory).length > 0;
-        const classes = answer(doc.class_series).length > 0;
+        const classes = classSeries.length > 0;
         const nothing = (title, why) => parts.push(h('figure', {}, h('header', {}, h('h3', {}, title)), h('p', { class: 'nothing' }, why)));
         if (seen)
             parts.push(
@@ -939,10 +946,8 @@
                     'A heap that leaks rises after full collections, too: follow the orange line. Vertical lines are captures; a dashed one is a restart. Times are UTC.',
                     null,
                     canvas('', heapPlot),
-                    h('p', { class: 'panel' }, 'The whole process'),
-                    canvas('low', processPlot),
-                    h('p', { class: 'panel' }, 'Time in garbage collection'),
-                    canvas('strip', collectionPlot)
+                    canvas('low', processPlot, 'The whole process'),
+                    canvas('strip', collectionPlot, 'Time in garbage collection')
                 )
             );
         else nothing('Memory over time', 'There are no readings in the record.');
@@ -973,7 +978,7 @@
             );
         } else if (list(doc.requests).length)
             nothing('Bytes kept by a request', 'There were too few full collections to tell the routes apart: heaptap run --requests --gc-floor 30s forces them.');
-        if (answer(doc.site_series).length)
+        if (siteSeries.length)
             parts.push(
                 figure(
                     'Live bytes by allocating line',
@@ -1045,6 +1050,7 @@
     const forms = {
         name: { class: 'name', make: (v) => h('code', {}, text(v)) },
         word: { class: 'word', make: text },
+        file: { class: 'word', make: (v) => h('code', {}, text(v)) },
         text: { class: 'text', make: text },
         count: { class: 'number', make: count },
         delta: { class: 'number', make: signed(count) },
@@ -1053,6 +1059,7 @@
         ms: { class: 'number', make: duration },
         mb: { class: 'number', make: (v) => (isNumber(v) ? size(v * 1048576) : '–') },
         at: { class: 'word', make: moment },
+        id: { class: 'word', make: text },
     };
     const SHOWN = 10;
 
@@ -1109,9 +1116,10 @@
 
     function tableSection() {
         const several = targets.length > 1;
-        const target = several ? [['target_id', 'target', 'count']] : [];
+        const target = several ? [['target_id', 'target', 'id']] : [];
         const sites = list(doc.sites).map((s) => ({ ...s, where: place(s, true) }));
         const requests = list(doc.requests).map((r) => ({ ...r, name: `${text(r.request_method)} ${text(r.route)}`.trim() }));
+        const folders = new Set(captures.map((c) => text(c.file).replace(/[^/]*$/, '')).filter(Boolean));
         return [
             h('h2', {}, 'Tables'),
             table(
@@ -1136,9 +1144,9 @@
             ),
             table(
                 'Captures',
-                null,
-                captures,
-                [['snapshot_id', 'no.', 'count'], ['at', 'at', 'at'], ...target, ['kind', 'kind', 'word'], ['trigger', 'why', 'word'], ['state', 'state', 'word'], ['pause_ms', 'stall', 'ms'], ['forecast_pause_ms', 'forecast', 'ms'], ['bytes', 'file', 'size'], ['node_count', 'objects', 'count'], ['extra_memory', 'extra memory', 'size'], ['reason', 'reason', 'text'], ['file', 'path', 'name']],
+                folders.size === 1 ? `The files are in ${[...folders][0]}.` : null,
+                captures.map((c) => ({ ...c, name: folders.size === 1 ? basename(c.file) : c.file })),
+                [['snapshot_id', 'no.', 'id'], ['at', 'at', 'at'], ...target, ['kind', 'kind', 'word'], ['trigger', 'why', 'word'], ['state', 'state', 'word'], ['pause_ms', 'stall', 'ms'], ['forecast_pause_ms', 'forecast', 'ms'], ['bytes', 'file', 'size'], ['node_count', 'objects', 'count'], ['extra_memory', 'extra memory', 'size'], ['reason', 'reason', 'text'], ['name', 'name', 'file']],
                 'snapshot_id',
                 captures[0]?.total
             ),
@@ -1147,7 +1155,7 @@
                 'Processes',
                 null,
                 targets,
-                [['target_id', 'no.', 'count'], ['title', 'title', 'name'], ['kind', 'kind', 'word'], ['pid', 'pid', 'word'], ['runtime_version', 'version', 'word'], ['address', 'address', 'word'], ['attached_at', 'attached', 'at'], ['gone_at', 'until', 'at'], ['state', 'state', 'word'], ['reason', 'reason', 'text']],
+                [['target_id', 'no.', 'id'], ['title', 'title', 'name'], ['kind', 'kind', 'word'], ['pid', 'pid', 'word'], ['runtime_version', 'version', 'word'], ['address', 'address', 'word'], ['attached_at', 'attached', 'at'], ['gone_at', 'until', 'at'], ['state', 'state', 'word'], ['reason', 'reason', 'text']],
                 'target_id',
                 targets[0]?.total
             ),
@@ -1172,7 +1180,7 @@
         const ruled = list(diagnosis?.ruled_out).map((c) => text(c).replaceAll('-', ' '));
         return [
             h('h2', {}, 'Evidence and its limits'),
-            h('ul', { class: 'notes' }, notes.map((note) => h('li', {}, note))),
+            h('ul', { class: 'notes' }, notes.map((note) => h('li', {}, prose(note)))),
             ruled.length ? h('p', { class: 'notes soft' }, `Looked for and not found: ${ruled.join(', ')}.`) : null,
         ];
     }
@@ -1188,17 +1196,20 @@
         fact('Host', text(run.host));
         fact('Began', isNumber(began) ? `${day(began, true)}, ${clock(began)} UTC` : '');
         fact('Ended', isNumber(ended) ? `${day(ended, true)}, ${clock(ended)} UTC, after ${duration(ended - began)}${run.exit_reason ? ` (${run.exit_reason})` : ''}` : text(run.state));
-        let settings = null;
+        let detail = null;
         try {
-            settings = JSON.parse(run.detail)?.settings;
+            detail = JSON.parse(run.detail);
         } catch {
-            settings = null;
+            detail = null; // of an older heaptap, or of another hand
         }
-        if (settings && typeof settings === 'object')
-            fact(
-                'Settings',
-                h('ul', { class: 'path' }, Object.entries(settings).map(([key, value]) => h('li', { class: 'setting' }, h('code', {}, `${key} = ${text(value)}`))))
-            );
+        const chips = (pairs) =>
+            h('ul', { class: 'chips' }, pairs.map(([key, value]) => h('li', {}, h('code', {}, `${key} = ${text(value)}`))));
+        const given = new Set(list(detail?.given));
+        const settings = Object.entries(detail?.settings ?? {});
+        const own = settings.filter(([key]) => given.has(key));
+        const defaults = settings.filter(([key]) => !given.has(key));
+        fact('Settings', own.length ? chips(own) : settings.length ? 'all by default' : '');
+        fact('Defaults', defaults.length ? h('details', {}, h('summary', {}, `${defaults.length} settings in force`), chips(defaults)) : '');
         return [h('h2', {}, 'The run'), h('dl', { class: 'facts' }, facts)];
     }
 
@@ -1232,7 +1243,11 @@
     );
     drawAll();
     window.matchMedia('(prefers-color-scheme: dark)').addEventListener('change', drawAll);
-    // Paper is white and has its own width.
-    window.addEventListener('beforeprint', drawAll);
-    window.addEventListener('afterprint', drawAll);
+    // Paper is white, also of a reader who reads in the dark.
+    function paper(on) {
+        document.documentElement.classList.toggle('paper', on);
+        drawAll();
+    }
+    window.addEventListener('beforeprint', () => paper(true));
+    window.addEventListener('afterprint', () => paper(false));
 })();
