@@ -142,7 +142,8 @@ static const struct setting table[SET_COUNT] = {
     [SET_MIN_SIZE] = {"min-size", 0, false, SETTING_SIZE, "0", NULL, "SIZE",
         "only classes that retain SIZE or more"},
     [SET_ONLY] = {"only", 0, false, SETTING_TEXT, NULL, NULL, "WHAT",
-        "only what contexts, detached-dom, event-handlers or console alone retain, or duplicates"},
+        "only what contexts, detached-dom, event-handlers or console alone retain, or duplicates, "
+        "or shared-native-context, no-native-context, native-context=@ID"},
     [SET_AFTER] = {"after", 0, false, SETTING_TEXT, NULL, NULL, "FILE",
         "only objects allocated after that snapshot was taken"},
     [SET_BEFORE] = {"before", 0, false, SETTING_TEXT, NULL, NULL, "FILE",

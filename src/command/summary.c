@@ -36,21 +36,63 @@ static void keep_only(uint64_t **to, uint64_t *more, uint32_t nodes)
     free(more);
 }
 
+/* "shared-native-context", "no-native-context" or "native-context=@ID". *ret_known: it was one. */
+static int wanted_realm(
+    const char *only, const struct heap *h, struct wanted *w, bool *ret_known, struct err *e)
+{
+    static const char by_id[] = "native-context=";
+    uint32_t want = HEAP_REALM_NONE, *of;
+    *ret_known = true;
+    if (strcmp(only, "shared-native-context") == 0) {
+        want = HEAP_REALM_SHARED;
+    } else if (strncmp(only, by_id, sizeof by_id - 1) == 0) {
+        int r = heapfile_node(h, only + sizeof by_id - 1, &want, e);
+        if (r < 0)
+            return r;
+    } else if (strcmp(only, "no-native-context") != 0) {
+        *ret_known = false;
+        return 0;
+    }
+    int r = heap_realms(h, &of, e);
+    if (r < 0)
+        return r;
+    uint32_t nodes = heap_columns(h)->node_count;
+    uint64_t *bits = calloc(nodes / 64 + 1, sizeof *bits);
+    if (want < nodes && of[want] != want)
+        r = err_set(e, ERR_USAGE,
+            "--only %s: that object is no native context; heaptap statistics lists them", only);
+    else if (!bits)
+        r = err_set(e, ERR_NOMEM, "out of memory");
+    for (uint32_t i = 0; r == 0 && i < nodes; i++)
+        bits[i / 64] |= (uint64_t)(of[i] == want) << i % 64;
+    free(of);
+    if (r == 0)
+        keep_only(&w->bits, bits, nodes);
+    else
+        free(bits);
+    return r;
+}
+
 static int wanted_filter(
     const struct invocation *in, struct heap *h, struct wanted *w, struct err *e)
 {
     const char *only = settings_text(in->settings, SET_ONLY);
     size_t i = 0, count = sizeof only_words / sizeof *only_words;
     uint64_t *bits;
+    bool known = false;
     if (!only)
         return 0;
+    int r = wanted_realm(only, h, w, &known, e);
+    if (r < 0 || known)
+        return r;
     while (i < count && strcmp(only, only_words[i]) != 0)
         i++;
     if (i == count)
         return err_set(e, ERR_USAGE,
-            "--only %s: is none of contexts, detached-dom, event-handlers, console, duplicates",
+            "--only %s: is none of contexts, detached-dom, event-handlers, console, duplicates, "
+            "shared-native-context, no-native-context, native-context=@ID",
             only);
-    int r = heap_filter_nodes(h, (enum heap_filter)i, &bits, e);
+    r = heap_filter_nodes(h, (enum heap_filter)i, &bits, e);
     if (r == 0)
         keep_only(&w->bits, bits, heap_columns(h)->node_count);
     return r;

@@ -5,46 +5,58 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Bits of the nodes that have a depth-first number; NULL, and no error, if all have one. */
+static int mark_numbered(struct heap *h, uint64_t **ret)
+{
+    *ret = NULL;
+    if (h->order_last == h->nodes)
+        return 0;
+    *ret = column_new(h->pool, BITS_WORDS(h->nodes), 8);
+    if (!*ret)
+        return ERR_NOMEM;
+    for (uint32_t w = 1; w <= h->order_last; w++)
+        bit_set(*ret, h->order[w]);
+    return 0;
+}
+
 /* Retained sizes, bottom up over depth-first numbers; then by node. */
 static int sum_retained(struct heap *h)
 {
     uint32_t last = h->order_last;
     const uint32_t *node = h->order, *dominator = h->order_dominator;
-    uint64_t *sum = column_dirty(h->pool, (size_t)last + 1, 8);
+    uint64_t *seen = NULL, *sum = column_dirty(h->pool, (size_t)last + 1, 8);
     h->retained = column_dirty(h->pool, h->nodes, 8);
-    h->dominator = column_dirty(h->pool, h->nodes, 4);
-    if (!sum || !h->retained || !h->dominator) {
-        column_free(h->pool, sum);
-        return ERR_NOMEM;
-    }
+    int r = sum && h->retained ? mark_numbered(h, &seen) : ERR_NOMEM;
+    if (r < 0)
+        goto out;
     for (uint32_t w = 1; w <= last; w++)
         sum[w] = h->self[node[w]];
     for (uint32_t w = last; w > 1; w--)
         sum[dominator[w]] += sum[w];
-    if (last < h->nodes) { /* cycles that nothing essential enters: each hangs on the root alone */
-        uint64_t *seen = column_new(h->pool, BITS_WORDS(h->nodes), 8);
-        if (!seen) {
-            column_free(h->pool, sum);
-            return ERR_NOMEM;
+    for (uint32_t i = 0; seen && i < h->nodes; i++)
+        if (!bit_get(seen, i)) { /* cycles that nothing essential enters hang on the root alone */
+            h->retained[i] = h->self[i];
+            sum[1] += h->self[i];
         }
-        for (uint32_t w = 1; w <= last; w++)
-            bit_set(seen, node[w]);
-        for (uint32_t i = 0; i < h->nodes; i++)
-            if (!bit_get(seen, i)) {
-                h->retained[i] = h->self[i];
-                h->dominator[i] = h->root;
-                sum[1] += h->self[i];
-            }
-        column_free(h->pool, seen);
-    }
-    h->dominator[h->root] = h->root;
-    h->retained[h->root] = sum[1];
-    for (uint32_t w = 2; w <= last; w++) {
+    for (uint32_t w = 1; w <= last; w++)
         h->retained[node[w]] = sum[w];
-        h->dominator[node[w]] = node[dominator[w]];
+    column_free(h->pool, sum); /* the next column takes its place */
+    sum = NULL;
+    h->dominator = column_dirty(h->pool, h->nodes, 4);
+    if (!h->dominator) {
+        r = ERR_NOMEM;
+        goto out;
     }
+    for (uint32_t i = 0; seen && i < h->nodes; i++)
+        if (!bit_get(seen, i))
+            h->dominator[i] = h->root;
+    h->dominator[h->root] = h->root;
+    for (uint32_t w = 2; w <= last; w++)
+        h->dominator[node[w]] = node[dominator[w]];
+out:
     column_free(h->pool, sum);
-    return 0;
+    column_free(h->pool, seen);
+    return r;
 }
 
 /* Lays the dominator tree out so that every subtree is one range. */
@@ -52,44 +64,34 @@ static int lay_out_tree(struct heap *h)
 {
     uint32_t last = h->order_last, n = h->nodes;
     const uint32_t *dominator = h->order_dominator;
-    uint32_t *size = column_new(h->pool, (size_t)last + 1, 4),
-             *next = column_dirty(h->pool, (size_t)last + 1, 4);
+    /* The size of w's subtree; from when w has its place, the place of its next child. */
+    uint32_t *next = column_new(h->pool, (size_t)last + 1, 4);
     h->tree_node = column_dirty(h->pool, n, 4);
     h->tree_end = column_dirty(h->pool, n, 4);
-    int r = ERR_NOMEM;
-    if (!size || !next || !h->tree_node || !h->tree_end)
+    uint64_t *seen = NULL;
+    int r = next && h->tree_node && h->tree_end ? mark_numbered(h, &seen) : ERR_NOMEM;
+    if (r < 0)
         goto out;
     for (uint32_t w = last; w > 1; w--)
-        size[dominator[w]] += ++size[w];
+        next[dominator[w]] += ++next[w];
     h->tree_node[0] = h->root;
     h->tree_end[0] = n;
     next[1] = 1;
     for (uint32_t w = 2; w <= last; w++) {
-        uint32_t at = next[dominator[w]];
-        next[dominator[w]] = at + size[w];
+        uint32_t at = next[dominator[w]], end = at + next[w];
+        next[dominator[w]] = end;
         next[w] = at + 1;
         h->tree_node[at] = h->order[w];
-        h->tree_end[at] = at + size[w];
+        h->tree_end[at] = end;
     }
-    r = 0;
-    if (last < n) {
-        uint64_t *seen = column_new(h->pool, BITS_WORDS(n), 8);
-        if (!seen) {
-            r = ERR_NOMEM;
-            goto out;
+    for (uint32_t i = 0, at = last; seen && i < n; i++)
+        if (!bit_get(seen, i)) {
+            h->tree_node[at] = i;
+            h->tree_end[at] = at + 1;
+            at++;
         }
-        for (uint32_t w = 1; w <= last; w++)
-            bit_set(seen, h->order[w]);
-        for (uint32_t i = 0, at = last; i < n; i++)
-            if (!bit_get(seen, i)) {
-                h->tree_node[at] = i;
-                h->tree_end[at] = at + 1;
-                at++;
-            }
-        column_free(h->pool, seen);
-    }
 out:
-    column_free(h->pool, size);
+    column_free(h->pool, seen);
     column_free(h->pool, next);
     return r;
 }

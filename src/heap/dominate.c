@@ -293,6 +293,7 @@ int heap_dominate(struct heap *h, struct err *e)
     t1 = clock_monotonic_us();
     if ((r = group_by_target(&d)) < 0)
         goto out;
+    column_cut(h->pool, d.target, d.crossings * sizeof *d.target);
     column_free(h->pool, d.target);
     column_free(h->pool, d.first);
     d.target = d.first = NULL;
@@ -316,6 +317,7 @@ out:
     column_free(h->pool, d.parent);
     column_free(h->pool, d.least);
     column_free(h->pool, d.first);
+    column_cut(h->pool, d.stack, 0); /* deep in lists only */
     column_free(h->pool, d.stack);
     column_free(h->pool, d.target);
     column_free(h->pool, d.from);

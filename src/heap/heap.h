@@ -273,6 +273,25 @@ int heap_filter_nodes(
 int heap_filter_ids(
     const struct heap *h, uint32_t min, uint32_t max, uint64_t **ret_bits, struct err *e) MUST_USE;
 
+/* Native contexts: the realms of a page's frames or of node:vm. For each node the ordinal of the
+ * native context it belongs to, or one of the two below; free(*ret_of). */
+#define HEAP_REALM_NONE   UINT32_MAX       /* none reaches it */
+#define HEAP_REALM_SHARED (UINT32_MAX - 1) /* several do */
+int heap_realms(const struct heap *h, uint32_t **ret_of, struct err *e) MUST_USE;
+
+struct heap_realm {
+    uint32_t node;       /* the native context */
+    uint64_t attributed; /* bytes of all that belongs to it alone */
+};
+struct heap_realms {
+    struct heap_realm *list; /* in file order; free(list) */
+    size_t count;
+    uint64_t shared, none; /* bytes */
+};
+/* Sums over what heap_realms gave. */
+int heap_realm_sizes(
+    const struct heap *h, const uint32_t *of, struct heap_realms *ret, struct err *e) MUST_USE;
+
 /* Classes over a part of the nodes (NULL: all), in the order of heap_classes. Names and keys are
  * borrowed from the heap. free(*ret_classes). */
 int heap_classes_of(const struct heap *h, const uint64_t *bits, struct heap_class **ret_classes,

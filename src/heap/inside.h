@@ -23,6 +23,9 @@ void pool_trim(struct pool *p); /* gives back what is idle, and from now on what
 void *column_new(struct pool *p, size_t count, size_t width);   /* of zeros; NULL: no memory */
 void *column_dirty(struct pool *p, size_t count, size_t width); /* of anything */
 void column_free(struct pool *p, void *column);                 /* takes NULL */
+/* Before column_free: gives back what is behind the first `bytes`, which nobody has touched; the
+ * next column would take it in place of memory that is there already. May end the column. */
+void column_cut(struct pool *p, void *column, size_t bytes);
 
 /* ---- bits: one a node ---- */
 static inline bool bit_get(const uint64_t *bits, uint32_t i)
@@ -161,6 +164,8 @@ enum known {
     KNOWN_SHARED,
     KNOWN_SCRIPT,
     KNOWN_OLD_SCRIPT,
+    KNOWN_MAP,
+    KNOWN_CONTEXT_EDGE,
     KNOWN_EMPTY,
     KNOWN_COUNT
 };
@@ -254,6 +259,8 @@ int strings_read(struct heap *h, const struct numbers *numbers, uint64_t from, u
     struct err *e) MUST_USE;
 /* Raw bytes between the quotes. */
 const uint8_t *string_raw(const struct heap *h, uint32_t number, size_t *ret_length);
+/* Whether the string, as it stands in the file, begins with the text or, if whole, is it. */
+bool string_begins(const struct heap *h, uint32_t number, const char *text, bool whole);
 int string_decode(const uint8_t *raw, size_t length, struct buf *out) MUST_USE;
 size_t utf16_length(const char *text, size_t length);
 

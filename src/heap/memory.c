@@ -81,17 +81,44 @@ static bool block_make(struct block *b, size_t bytes)
     return true;
 }
 
-/* The smallest idle block that is large enough and not wastefully large. */
+/* The smallest idle block that is large enough, or the largest one, made large enough: its pages
+ * are in memory already, where a new block's would come on top. NULL: there is none. */
 static struct block *block_idle(struct pool *p, size_t bytes)
 {
-    struct block *best = NULL;
+    struct block *best = NULL, *largest = NULL;
     for (int i = 0; i < BLOCKS_MAX; i++) {
         struct block *b = &p->block[i];
-        if (b->at && !b->used && b->mapped && b->bytes >= bytes &&
-            (!best || b->bytes < best->bytes))
+        if (!b->at || b->used || !b->mapped)
+            continue;
+        if (b->bytes >= bytes && (!best || b->bytes < best->bytes))
             best = b;
+        if (!largest || b->bytes > largest->bytes)
+            largest = b;
     }
-    return best;
+    if (best || !largest)
+        return best;
+    void *at = mremap(largest->at, largest->bytes, bytes, MREMAP_MAYMOVE);
+    if (at == MAP_FAILED)
+        return NULL;
+    largest->at = at;
+    largest->bytes = bytes;
+    return largest;
+}
+
+/* Leaves the block the bytes that are needed; the rest, touched or not, is the next one's. */
+static void block_split(struct pool *p, struct block *b, size_t bytes)
+{
+    if (b->bytes - bytes < MAPPED_FROM)
+        return;
+    for (int i = 0; i < BLOCKS_MAX; i++) {
+        struct block *rest = &p->block[i];
+        if (rest->at)
+            continue;
+        *rest =
+            (struct block){.at = (char *)b->at + bytes, .bytes = b->bytes - bytes, .mapped = true};
+        b->bytes = bytes;
+        return;
+    }
 }
 
 static void *column_make(struct pool *p, size_t count, size_t width, bool zero)
@@ -106,6 +133,7 @@ static void *column_make(struct pool *p, size_t count, size_t width, bool zero)
     if (b) {
         at = b->at;
         b->used = true;
+        block_split(p, b, bytes);
         pthread_mutex_unlock(&p->lock);
         if (zero)
             memset(at, 0, bytes);
@@ -150,6 +178,24 @@ void column_free(struct pool *p, void *column)
                 p->block[i].used = false;
             break;
         }
+    pthread_mutex_unlock(&p->lock);
+}
+
+void column_cut(struct pool *p, void *column, size_t bytes)
+{
+    bytes = (bytes + PAGE - 1) & ~(size_t)(PAGE - 1);
+    pthread_mutex_lock(&p->lock);
+    for (int i = 0; column && i < BLOCKS_MAX; i++) {
+        struct block *b = &p->block[i];
+        if (b->at != column || !b->mapped || bytes >= b->bytes)
+            continue;
+        if (bytes < MAPPED_FROM) {
+            block_release(b);
+        } else {
+            munmap((char *)b->at + bytes, b->bytes - bytes);
+            b->bytes = bytes;
+        }
+    }
     pthread_mutex_unlock(&p->lock);
 }
 

@@ -19,14 +19,6 @@ static int no_memory(struct err *e)
 
 /* ---- which nodes a filter must not enter ---- */
 
-static bool name_begins(const struct heap *h, uint32_t string, const char *text, bool whole)
-{
-    size_t length, want = strlen(text);
-    const uint8_t *raw = string_raw(h, string, &length);
-    return whole ? length == want && memcmp(raw, text, want) == 0
-                 : length >= want && memcmp(raw, text, want) == 0;
-}
-
 /* By string, looked at once: 0 unknown, 1 no, 2 yes. */
 static int close_contexts(const struct heap *h, uint64_t *closed)
 {
@@ -38,8 +30,8 @@ static int close_contexts(const struct heap *h, uint64_t *closed)
         if (name >= h->strings.count)
             continue;
         if (state[name] == 0)
-            state[name] = name_begins(h, name, "system / Context", true) ||
-                                  name_begins(h, name, "system / Context / ", false)
+            state[name] = string_begins(h, name, "system / Context", true) ||
+                                  string_begins(h, name, "system / Context / ", false)
                               ? 2
                               : 1;
         if (state[name] == 2)
@@ -54,7 +46,7 @@ static uint32_t edge_target(const struct heap *h, uint32_t node, const char *nam
 {
     for (uint32_t k = h->first_edge[node]; k < h->first_edge[node + 1]; k++) {
         bool text = edge_has_text(heap_edge_kind(h->edge[k]));
-        if (text ? name_begins(h, h->edge_name[k], name, true) : h->edge_name[k] == index)
+        if (text ? string_begins(h, h->edge_name[k], name, true) : h->edge_name[k] == index)
             return heap_edge_to(h->edge[k]);
     }
     return HEAP_NONE;
@@ -65,7 +57,7 @@ static void close_handlers(const struct heap *h, uint64_t *closed)
     for (uint32_t i = 0; i < h->nodes; i++) {
         if (h->kind[i] != HEAP_NATIVE && h->kind[i] != HEAP_OBJECT)
             continue;
-        if (!name_begins(h, h->name[i], "V8EventListener", true))
+        if (!string_begins(h, h->name[i], "V8EventListener", true))
             continue;
         uint32_t callback = edge_target(h, i, "1", 1);
         if (callback == HEAP_NONE)
@@ -158,8 +150,8 @@ static int add_described(
     uint32_t value = heap_first_internal(h, at, KNOWN_VALUE);
     if (value == HEAP_NONE)
         return 0;
-    *ret_true =
-        name_begins(h, h->name[at], "bool", true) && name_begins(h, h->name[value], "true", true);
+    *ret_true = string_begins(h, h->name[at], "bool", true) &&
+                string_begins(h, h->name[value], "true", true);
     int r = heap_add_string(h, h->name[value], out);
     return r < 0 ? r : buf_add(out, "|", 1);
 }

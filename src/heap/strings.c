@@ -27,6 +27,8 @@ const char *const known_text[KNOWN_COUNT] = {
     [KNOWN_SHARED] = "shared",
     [KNOWN_SCRIPT] = "script",
     [KNOWN_OLD_SCRIPT] = "script_or_debug_info", /* Node 18 and 20 */
+    [KNOWN_MAP] = "map",
+    [KNOWN_CONTEXT_EDGE] = "native_context",
     [KNOWN_EMPTY] = "",
 };
 
@@ -396,6 +398,13 @@ static size_t escape_read(const uint8_t *p, size_t left, uint32_t *ret_c)
         return 5;
     *ret_c = 0x10000 + ((uint32_t)(high - 0xd800) << 10) + (uint32_t)(low - 0xdc00);
     return 11;
+}
+
+bool string_begins(const struct heap *h, uint32_t number, const char *text, bool whole)
+{
+    size_t length, want = strlen(text);
+    const uint8_t *raw = string_raw(h, number, &length);
+    return (whole ? length == want : length >= want) && memcmp(raw, text, want) == 0;
 }
 
 int string_decode(const uint8_t *raw, size_t length, struct buf *out)

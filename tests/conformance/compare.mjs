@@ -82,6 +82,20 @@ function compareRetainers(file, s, Model, sample) {
 const filters = {contexts: 'objectsRetainedByContexts', 'detached-dom': 'objectsRetainedByDetachedDomNodes',
     'event-handlers': 'objectsRetainedByEventHandlers', console: 'objectsRetainedByConsole', duplicates: 'duplicatedStrings'};
 
+// Native contexts: which there are, what is attributed to each, and the classes of the largest.
+function compareRealms(file, s) {
+    const have = heaptap('statistics', '--json', file), d = s.getNativeContextSizes();
+    const want = d.nativeContexts.map(c => ({id: c.nodeId, name: c.nodeName, attributed_size: c.attributedSize,
+        retained_size: c.retainedSize, self_size: c.selfSize}));
+    if (JSON.stringify(want) !== JSON.stringify(have.native_contexts)) differ(file, 'native contexts', want, have.native_contexts);
+    if (d.sharedSize !== have.shared_context_size || d.noAttributionSize !== have.no_context_size)
+        differ(file, 'sizes of no or several native contexts', d.sharedSize, d.noAttributionSize, have.shared_context_size, have.no_context_size);
+    const only = [['shared-native-context', 'sharedNativeContext'], ['no-native-context', 'noNativeContext'],
+        ...d.nativeContexts.slice(0, 2).map(c => [`native-context=@${c.nodeId}`, `nativeContext_${c.nodeIndex}`])];
+    for (const [word, name] of only)
+        compareClasses(`${file} --only ${word}`, classes(s, {filterName: name}), heaptap('summary', '--json', '--only', word, file).classes);
+}
+
 function compareStrings(file, s) {
     const want = s.getDuplicateStrings().map(g => [g.count, g.totalSelfSize, g.totalRetainedSize].join()).sort();
     const have = heaptap('strings', '--json', file).strings.map(g => [g.count, g.self_size, g.retained_size].join()).sort();
@@ -98,6 +112,7 @@ async function compareFile(file) {
     compareClasses(file, classes(s), summary.classes);
     compareRetainers(file, s, Model, o.long ? 20000 : 1000);
     compareStrings(file, s);
+    compareRealms(file, s);
     for (const [word, name] of Object.entries(filters))
         if (o.long || word === 'contexts')
             compareClasses(`${file} --only ${word}`, classes(s, {filterName: name}), heaptap('summary', '--json', '--only', word, file).classes);

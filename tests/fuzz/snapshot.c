@@ -79,6 +79,16 @@ static void ask(struct heap *h)
             free(part);
         free(bits);
     }
+    uint32_t *realm = NULL;
+    struct heap_realms realms = {0};
+    if (heap_realms(h, &realm, &e) == 0 && heap_realm_sizes(h, realm, &realms, &e) == 0) {
+        uint64_t attributed = realms.shared + realms.none;
+        for (size_t i = 0; i < realms.count; i++)
+            attributed += realms.list[i].attributed;
+        assert(attributed == self);
+    }
+    free(realm);
+    free(realms.list);
     if (heap_diff(h, h, &diff, &count, &e) == 0)
         heap_diff_free(diff, count);
 }

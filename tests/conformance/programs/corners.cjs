@@ -8,6 +8,8 @@ keep.more = Array.from({length: 40}, (_, i) => ({id: i, name: 'n' + i, extra: {}
 keep.turned = Array.from({length: 30}, (_, i) => ({name: 'n' + i, id: i}));
 keep.long = Array.from({length: 8}, (_, k) => Object.fromEntries(Array.from({length: 60}, (_, i) => ['property_' + i, {k}])));
 keep.wide = Object.fromEntries(Array.from({length: 3000}, (_, i) => ['key' + i, {i}]));
+keep.realms = ['a', 'b'].map(name => require('node:vm').createContext({name, shared: keep.same}));
+keep.fromRealms = keep.realms.map(realm => require('node:vm').runInContext('class Own {} [new Own(), {shared}, () => name, [1, {deep: {}}]]', realm));
 keep.Function = new (class Function {})();
 keep.Array = new (class Array {})();
 keep.Subarray = (class Subarray extends Array {}).from([1, 2, 3]);
