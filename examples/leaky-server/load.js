@@ -1,5 +1,5 @@
 'use strict';
-// A load for the shop: visits its pages in turn, at a steady rate, for a bounded time and number of
+// A load for the shop: visits its pages in a mix that changes, at a steady rate, for a bounded time and number of
 // requests, on this machine only.
 // node load.js http://127.0.0.1:PORT [--seconds 30] [--rate 100] [--requests 100000] [--only /page]
 
@@ -45,8 +45,12 @@ let credit = 0; // requests that the rate allows now; what a stall held back is 
 let last = 0;
 let ended = false;
 
+// As visitors do, not always in one proportion: each of the pages in turn is asked for most.
+const EACH_SECONDS = 3;
 function path(n) {
-    return only ?? ['/page', '/report', `/product?id=${n}`][n % 3];
+    const pages = ['/page', '/report', `/product?id=${n}`];
+    const often = Math.floor(last / EACH_SECONDS) % pages.length;
+    return only ?? pages[n % 4 < 2 ? often : n % pages.length];
 }
 
 function send() {

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cdp/proto.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,8 +226,12 @@ static void record_floor(
         return;
     if (!w->live)
         journal_metrics(r->options.journal, &row);
-    int rc = buf_addf(&detail, "{\"heap_used\":%.0f,\"young\":%.0f,\"floor\":%.0f,\"routes\":[",
-        f->heap_used, f->young, floor->bytes);
+    int rc = buf_addf(&detail, "{\"heap_used\":%.0f,\"young\":%.0f,\"floor\":%.0f,", f->heap_used,
+        f->young, floor->bytes);
+    if (rc == 0 && isfinite(f->external))
+        rc = buf_addf(&detail, "\"external\":%.0f,", f->external);
+    if (rc == 0)
+        rc = buf_add_text(&detail, "\"routes\":[");
     for (size_t i = 0, written = 0; i < floor->route_count && rc == 0; i++)
         if (floor->counts[i])
             rc = add_route_json(

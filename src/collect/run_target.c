@@ -2,8 +2,11 @@
 #include "collect/run_private.h"
 
 #include "base/clock.h"
+#include "base/text.h"
+#include "collect/host.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,6 +176,26 @@ static struct watched *new_watched(struct link *link, const struct target *t)
     return w;
 }
 
+/* The control group's limit, which a diagnosis counts the time to. */
+static void record_limit(struct run *r, const struct watched *w)
+{
+    pid_t pid = w->facts.identity.host_pid;
+    struct host_limit group;
+    struct store_event row;
+    char detail[64], text[64], size[TEXT_SHORT];
+    if (!pid || host_cgroup("", pid, &group) != 0 || group.limit < 0)
+        return;
+    store_row_clear(STORE_EVENTS, &row);
+    snprintf(detail, sizeof detail, "{\"limit\":%lld}", (long long)group.limit);
+    snprintf(
+        text, sizeof text, "the control group allows %s", text_size(size, (double)group.limit));
+    row.target_id = w->facts.id;
+    row.kind = "memory-limit";
+    row.text = text;
+    row.detail = detail;
+    journal_event(r->options.journal, &row);
+}
+
 void run_target_record(struct run *r, struct watched *w, const struct target *t)
 {
     const struct target_identity *id = &w->facts.identity;
@@ -203,6 +226,7 @@ void run_target_record(struct run *r, struct watched *w, const struct target *t)
         journal_update_target(r->options.journal, &row);
     } else {
         w->facts.id = journal_add_target(r->options.journal, &row);
+        record_limit(r, w);
     }
 }
 

@@ -332,6 +332,44 @@ static bool counts_decide(const struct evidence_target *t, const struct trend *t
     return false;
 }
 
+/* ---- suspects and the verdict ---- */
+
+static void drop_suspects(struct diagnosis *d)
+{
+    for (size_t i = 0; i < d->suspect_count; i++)
+        diagnosis_suspect_clear(&d->suspects[i]);
+    d->suspect_count = 0;
+}
+
+#define SUSPECT_SHARE 0.3 /* of the growth, for a suspect that decides */
+
+/* Suspects are objects that stayed from snapshot to snapshot, without noise: they decide where
+ * floors do not, and say nothing where nothing grows. load: what grew goes with what is in flight.
+ */
+static int weigh_suspects(struct diagnosis *d, bool load, struct err *e)
+{
+    const struct diagnosis_suspect *s = d->suspects;
+    if (d->suspect_count == 0)
+        return 0;
+    if (d->verdict == DIAGNOSIS_NO_LEAK) {
+        int rc = s->class_name ? diagnosis_note(d, e,
+                                     "%s grew most, by %lld, and the heap does not grow any more",
+                                     s->class_name, (long long)(s->last - s->first))
+                               : 0;
+        drop_suspects(d);
+        return rc;
+    }
+    bool enough = (double)s->retained_growth >= TREND_NOISE_BYTES && !(s->share < SUSPECT_SHARE);
+    if (d->verdict != DIAGNOSIS_INCONCLUSIVE || load || !enough || d->snapshots < 2)
+        return 0;
+    d->verdict = d->snapshots >= 3 ? DIAGNOSIS_LEAK : DIAGNOSIS_GROWTH;
+    if (d->memory == MEMORY_NONE)
+        d->memory = MEMORY_JS_HEAP;
+    return diagnosis_note(d, e,
+        "the size of the heap alone does not decide; the objects that stayed from snapshot to "
+        "snapshot do");
+}
+
 /* ---- one target of a run ---- */
 
 static int diagnose_target(
@@ -345,6 +383,8 @@ static int diagnose_target(
     int rc = read_snapshots(d, t, o, &first_ms, &last_ms, e);
     if (rc == 0)
         rc = note_trend(d, &chosen->judgement, e);
+    if (rc == 0)
+        rc = weigh_suspects(d, chosen->judgement.trend.follows_load, e);
     if (rc == 0)
         rc = merge_classes(d, t, growth, e);
     if (rc == 0)
@@ -440,6 +480,8 @@ int diagnose_files(const char *const *files, size_t count, const struct diagnose
         list[i] = (struct snapshots_file){files[i], 0, snapshots_time(files[i])};
     if (rc == 0)
         rc = snapshots_read(d, list, count, options ? options : &none, e);
+    if (rc == 0)
+        rc = weigh_suspects(d, false, e);
     if (rc == 0)
         rc = note_memory(d, e);
     if (rc == 0)

@@ -331,6 +331,7 @@ static int keep_floors(void *arg, struct floors *floors, struct err *e)
     t->floors = copy;
     floors->wall_ms = NULL;
     floors->bytes = NULL;
+    floors->external = NULL;
     floors->counts = NULL;
     return 0;
 }
@@ -404,6 +405,7 @@ static void free_target(struct evidence_target *t)
     free(t->floors.routes);
     free(t->floors.wall_ms);
     free(t->floors.bytes);
+    free(t->floors.external);
     free(t->floors.counts);
     free(t->kind);
     free(t->title);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "cdp/json.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,7 @@ struct series { /* the floors of one target, newest first as they are read */
     struct floors_route *routes;
     size_t route_count, floor_count;
     int64_t *wall_ms;
-    double *bytes, *counts; /* FLOORS_MAX, FLOORS_MAX × FLOORS_ROUTES_MAX */
+    double *bytes, *external, *counts; /* FLOORS_MAX, the same, FLOORS_MAX × FLOORS_ROUTES_MAX */
 };
 
 /* ---- one floor ---- */
@@ -51,11 +52,13 @@ static void add_floor(struct series *s, const char *detail, size_t length, int64
     if (s->floor_count == FLOORS_MAX || json_parse(detail, length, &tree, &ignored) != 0)
         return;
     const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(tree, "floor");
+    const cJSON *external = cJSON_GetObjectItemCaseSensitive(tree, "external");
     const cJSON *routes = cJSON_GetObjectItemCaseSensitive(tree, "routes");
     if (is_size(bytes) && cJSON_IsArray(routes)) {
         size_t row = s->floor_count++;
         s->bytes[row] = bytes->valuedouble;
         s->wall_ms[row] = wall_ms;
+        s->external[row] = is_size(external) ? external->valuedouble : NAN;
         cJSON_ArrayForEach(item, routes)
         {
             const char *method = cJSON_GetStringValue(cJSON_GetArrayItem(item, 0));
@@ -77,8 +80,9 @@ static int new_series(struct series *s, struct err *e)
     *s = (struct series){.routes = calloc(FLOORS_ROUTES_MAX, sizeof *s->routes),
         .wall_ms = calloc(FLOORS_MAX, sizeof *s->wall_ms),
         .bytes = calloc(FLOORS_MAX, sizeof *s->bytes),
+        .external = calloc(FLOORS_MAX, sizeof *s->external),
         .counts = calloc((size_t)FLOORS_MAX * FLOORS_ROUTES_MAX, sizeof *s->counts)};
-    return s->routes && s->wall_ms && s->bytes && s->counts
+    return s->routes && s->wall_ms && s->bytes && s->external && s->counts
                ? 0
                : err_set(e, ERR_NOMEM, "out of memory");
 }
@@ -100,6 +104,7 @@ static void free_series(struct series *s)
     free(s->routes);
     free(s->wall_ms);
     free(s->bytes);
+    free(s->external);
     free(s->counts);
 }
 
@@ -115,12 +120,15 @@ static int finish_series(struct series *s, floors_fn each, void *arg, struct err
     memcpy(f.run_id, s->run_id, sizeof f.run_id);
     f.wall_ms = calloc(count, sizeof *f.wall_ms);
     f.bytes = calloc(count, sizeof *f.bytes);
+    f.external = calloc(count, sizeof *f.external);
     f.counts = calloc(count * routes + 1, sizeof *f.counts);
-    int rc = f.wall_ms && f.bytes && f.counts ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    int rc =
+        f.wall_ms && f.bytes && f.external && f.counts ? 0 : err_set(e, ERR_NOMEM, "out of memory");
     for (size_t i = 0; rc == 0 && i < count; i++) {
         size_t row = count - 1 - i;
         f.wall_ms[i] = s->wall_ms[row];
         f.bytes[i] = s->bytes[row];
+        f.external[i] = s->external[row];
         memcpy(
             &f.counts[i * routes], &s->counts[row * FLOORS_ROUTES_MAX], routes * sizeof *f.counts);
     }
@@ -128,6 +136,7 @@ static int finish_series(struct series *s, floors_fn each, void *arg, struct err
         rc = each(arg, &f, e);
     free(f.wall_ms);
     free(f.bytes);
+    free(f.external);
     free(f.counts);
     clear_series(s);
     return rc;
@@ -176,9 +185,32 @@ int floors_read(struct reader *reader, const struct reader_filter *filter, floor
     return rc;
 }
 
-int floors_judge(const struct floors *floors, struct routes_estimate *ret_estimates,
+/* Only those whose external memory is known. */
+static int judge_external(const struct floors *floors, struct routes_estimate *ret_estimates,
+    struct routes_summary *ret, struct err *e)
+{
+    size_t routes = floors->route_count, count = 0;
+    double *bytes = calloc(floors->count + 1, sizeof *bytes);
+    double *counts = calloc(floors->count * routes + 1, sizeof *counts);
+    int rc = bytes && counts ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; rc == 0 && i < floors->count; i++) {
+        if (isnan(floors->external[i]))
+            continue;
+        bytes[count] = floors->external[i];
+        memcpy(&counts[count++ * routes], &floors->counts[i * routes], routes * sizeof *counts);
+    }
+    struct routes_input in = {count, routes, bytes, counts};
+    if (rc == 0)
+        rc = routes_estimate(&in, ret_estimates, ret, e);
+    free(bytes);
+    free(counts);
+    return rc;
+}
+
+int floors_judge(const struct floors *floors, bool external, struct routes_estimate *ret_estimates,
     struct routes_summary *ret, struct err *e)
 {
     struct routes_input in = {floors->count, floors->route_count, floors->bytes, floors->counts};
-    return routes_estimate(&in, ret_estimates, ret, e);
+    return external ? judge_external(floors, ret_estimates, ret, e)
+                    : routes_estimate(&in, ret_estimates, ret, e);
 }

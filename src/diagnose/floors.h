@@ -19,8 +19,9 @@ struct floors {
     int64_t target_id;
     size_t count, route_count;
     int64_t *wall_ms;
-    double *bytes;
-    double *counts; /* count × route_count */
+    double *bytes;    /* of the heap, without its young generation */
+    double *external; /* bytes beside it; NAN: not known */
+    double *counts;   /* count × route_count */
     struct floors_route *routes;
 };
 
@@ -31,8 +32,9 @@ typedef int (*floors_fn)(void *arg, struct floors *floors, struct err *e);
 int floors_read(struct reader *reader, const struct reader_filter *filter, floors_fn each,
     void *arg, struct err *e) MUST_USE;
 
-/* routes_estimate on all of them; ret_estimates: as many as routes. */
-int floors_judge(const struct floors *floors, struct routes_estimate *ret_estimates,
+/* routes_estimate on all of them; ret_estimates: as many as routes. external: what a request keeps
+ * outside the heap; floors where that is not known are left out. */
+int floors_judge(const struct floors *floors, bool external, struct routes_estimate *ret_estimates,
     struct routes_summary *ret, struct err *e) MUST_USE;
 
 #endif

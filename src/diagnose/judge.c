@@ -95,13 +95,15 @@ static int make_series(
     const struct evidence_target *t, enum kind kind, struct series *ret, struct err *e)
 {
     size_t after_gc = count_after_gc(t);
-    bool hook = kind == KIND_HEAP && t->floors.count >= 3 && t->floors.count >= after_gc;
+    bool hook = kind != KIND_RSS && t->floors.count >= 3 && t->floors.count >= after_gc &&
+                (kind == KIND_HEAP || isfinite(t->floors.external[0]));
+    const double *values = kind == KIND_HEAP ? t->floors.bytes : t->floors.external;
     int rc = new_series(hook ? t->floors.count : t->reading_count, ret, e);
     if (rc)
         return rc;
     ret->strong = hook || after_gc >= 2;
     for (size_t i = 0; hook && i < t->floors.count; i++)
-        add_point(ret, t->floors.wall_ms[i], t->floors.bytes[i]);
+        add_point(ret, t->floors.wall_ms[i], values[i]);
     for (size_t i = 0; !hook && i < t->reading_count; i++)
         if (t->readings[i].after_gc)
             add_point(ret, t->readings[i].wall_ms, value_of(&t->readings[i], kind));

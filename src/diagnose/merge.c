@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SITES_MAX   5    /* of a suspect */
-#define SITE_SHARE  0.2  /* of the best one's score, for a site to stand beside it */
-#define SITE_BYTES  4096 /* growth under it is chance: a sample stands for more */
-#define CLASSES_MAX 5
-#define CLASS_SHARE 0.1 /* of the growth */
-#define GUESS_SHARE 0.6 /* of the growth, for a route that is not sure */
+#define SITES_MAX      5   /* of a suspect */
+#define SITE_SHARE     0.2 /* of the best one's score, for a site to stand beside it */
+#define LIBRARY_WEIGHT 0.1
+#define LIBRARY_SHARE  0.5  /* of the suspect's growth, for a line of the runtime itself */
+#define SITE_BYTES     4096 /* growth under it is chance: a sample stands for more */
+#define CLASSES_MAX    5
+#define CLASS_SHARE    0.1 /* of the growth */
+#define GUESS_SHARE    0.6 /* of the growth, for a route that is not sure */
 
 static char *copy(const char *text)
 {
@@ -188,8 +190,9 @@ int merge_routes(struct diagnosis *d, const struct evidence_target *t, int64_t f
     struct routes_estimate *estimates = calloc(routes, sizeof *estimates);
     struct leak *leaks = calloc(routes, sizeof *leaks);
     struct routes_summary summary;
-    int rc = estimates && leaks ? floors_judge(&t->floors, estimates, &summary, e)
-                                : err_set(e, ERR_NOMEM, "out of memory");
+    int rc = estimates && leaks
+                 ? floors_judge(&t->floors, d->memory == MEMORY_EXTERNAL, estimates, &summary, e)
+                 : err_set(e, ERR_NOMEM, "out of memory");
     size_t count = rc == 0 ? find_leaks(t, estimates, &summary, leaks) : 0;
     bool guessed = rc == 0 && count == 0 && summary.verdict != ROUTES_TOO_FEW;
     if (guessed)
@@ -238,8 +241,11 @@ static double growth_of(const struct evidence_site *site)
 static double score(const struct diagnosis_suspect *s, const struct evidence_site *site)
 {
     double growth = growth_of(site), value = growth * weight_of_url(site->url);
-    if (!(growth >= SITE_BYTES))
+    bool library = weight_of_url(site->url) <= LIBRARY_WEIGHT;
+    if (!(growth >= SITE_BYTES) || (!*site->url && *site->function == '('))
         return 0;
+    if (library && growth < LIBRARY_SHARE * (double)s->retained_growth)
+        return 0; /* what the runtime needs for itself */
     if (same_file(s->holder.place, site->url) || same_file(s->function, site->url))
         value *= 2;
     if (s->class_name && *s->class_name && site->function &&
