@@ -206,7 +206,7 @@ int merge_routes(struct diagnosis *d, const struct evidence_target *t, int64_t f
         rc = diagnosis_note(d, e,
             "routes: no route is sure yet, the one that is named explains most of the growth; more "
             "floors (--gc-floor) narrow its interval");
-    else if (rc == 0)
+    else if (rc == 0 && (count == 0 || leaks[0].estimate->together >= 0))
         rc = note_routes(d, &summary, e);
     free(estimates);
     free(leaks);
