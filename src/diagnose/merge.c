@@ -14,6 +14,7 @@
 #define SITE_BYTES     4096 /* growth under it is chance: a sample stands for more */
 #define CLASSES_MAX    5
 #define CLASS_SHARE    0.1 /* of the growth */
+#define GUESS_WIDTH    2.5 /* times its bytes, that the upper bound is at most */
 #define GUESS_SHARE    0.6 /* of the growth, for a route that is not sure */
 
 static char *copy(const char *text)
@@ -80,7 +81,7 @@ static size_t guess_leak(const struct evidence_target *t, const struct routes_es
     for (size_t i = 0; i < t->floors.route_count; i++) {
         const struct routes_estimate *r = &estimates[i];
         double bytes = isfinite(r->bytes) && r->together < 0 ? r->bytes * r->requests : 0;
-        if (bytes > 0 && bytes >= most) {
+        if (bytes > 0 && bytes >= most && r->high <= GUESS_WIDTH * r->bytes) {
             most = bytes;
             best = i;
         }

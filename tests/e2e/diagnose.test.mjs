@@ -27,13 +27,13 @@ const app = http.createServer((request, response) => {
 });
 app.listen(0, '127.0.0.1', () => console.log('listening on http://127.0.0.1:' + app.address().port));`;
 
-// Asks for pages until stopped, about 100 a second; every other second the first one four times as often
-// as in the seconds between, so that routes can be told apart.
+// Asks for pages until stopped, about 100 a second; of six the first one five times in some seconds, once
+// in those between, so that routes can be told apart on a slow machine, too.
 function load(t, url, pages) {
     let going = true;
     const over = (async () => {
         for (let i = 0; going; i++) {
-            const often = Math.floor(Date.now() / 1000) % 2 ? 2 : 5;
+            const often = Math.floor(Date.now() / 3000) % 2 ? 1 : 5;
             await get(url, pages[i % 6 < often ? 0 : pages.length - 1]).catch(() => {}); // it may be stalled
             await sleep(8);
         }
@@ -117,7 +117,7 @@ const again = async (t, ws, ...more) => {
 test('a run ends with the leak named, and the record repeats it without the files', async (t) => {
     const ws = workspace(t);
     const run = await record(t, ws, ['/keep', '/drop'], [...floors, '--snapshot-interval', '3s',
-        '--max-pause-share', '100%', '--json', '--exit-code'], { floors: 12, snapshots: 4 });
+        '--max-pause-share', '100%', '--json', '--exit-code'], { floors: 16, snapshots: 4 });
     assertExit(run, 1);
     const { type, time, ...said } = jsonLines(run.stdout).at(-1);
     assert.equal(type, 'diagnosis');
