@@ -30,11 +30,11 @@ app.listen(0, '127.0.0.1', () => console.log('listening on http://127.0.0.1:' + 
 // Asks for pages until stopped, about 100 a second; of six the first one five times in some seconds, once
 // in those between, so that routes can be told apart on a slow machine, too.
 function load(t, url, pages) {
-    let going = true;
+    let going = true, asked = 0;
     const over = (async () => {
         for (let i = 0; going; i++) {
             const often = Math.floor(Date.now() / 3000) % 2 ? 1 : 5;
-            await get(url, pages[i % 6 < often ? 0 : pages.length - 1]).catch(() => {}); // it may be stalled
+            await get(url, pages[i % 6 < often ? 0 : pages.length - 1]).then(() => asked++, () => {}); // it may be stalled
             await sleep(8);
         }
     })();
@@ -42,9 +42,12 @@ function load(t, url, pages) {
         going = false;
         await over;
     });
-    return async () => {
-        going = false;
-        await over;
+    return {
+        count: () => asked,
+        stop: async () => {
+            going = false;
+            await over;
+        },
     };
 }
 
@@ -97,15 +100,15 @@ function assertLeak(d, { className }) {
 async function record(t, ws, pages, more, { floors: needed, snapshots = 0 }) {
     const target = await startTarget(t, { code: server });
     await get(target.url, '/drop', 300); // what only warms up is not the question here
-    const stop = load(t, target.url, pages);
+    const pace = load(t, target.url, pages);
     const run = startHeaptap(t, ws, ['run', target.port, ...ws.own, ...often, ...more]);
     await run.printed(/"event":"attached"/, 'stdout');
     const count = (what) => sql(ws.db, `SELECT count(*) AS n FROM ${what}`)[0].n;
-    await until(() => count("events WHERE kind = 'floor'") >= needed &&
+    await until(() => pace.count() >= 900 && count("events WHERE kind = 'floor'") >= needed &&
         count("heap_snapshots WHERE state = 'complete'") >= snapshots, 'floors and snapshots', 120_000);
     run.child.kill('SIGINT');
     await run.done;
-    await stop();
+    await pace.stop();
     return run;
 }
 const again = async (t, ws, ...more) => {
@@ -116,8 +119,8 @@ const again = async (t, ws, ...more) => {
 
 test('a run ends with the leak named, and the record repeats it without the files', async (t) => {
     const ws = workspace(t);
-    const run = await record(t, ws, ['/keep', '/drop'], [...floors, '--snapshot-interval', '3s',
-        '--max-pause-share', '100%', '--json', '--exit-code'], { floors: 16, snapshots: 4 });
+    const run = await record(t, ws, ['/keep', '/drop'], [...floors, '--snapshot-interval', '4s',
+        '--max-pause-share', '40%', '--json', '--exit-code'], { floors: 14, snapshots: 4 });
     assertExit(run, 1);
     const { type, time, ...said } = jsonLines(run.stdout).at(-1);
     assert.equal(type, 'diagnosis');
