@@ -294,6 +294,20 @@ void live_profile_finish(struct live_profile *p, void (*fn)(void *arg), void *ar
     }
 }
 
+void live_profile_read(struct live_profile *p, void (*fn)(void *arg), void *arg)
+{
+    p->finished = fn;
+    p->finished_arg = arg;
+    if (p->state == READING)
+        return;
+    if (p->state == ON && p->handlers->may_read(p->arg)) {
+        timer_stop(p->timer);
+        read_now(p, ASK_DEADLINE_US);
+    } else {
+        finished(p);
+    }
+}
+
 int64_t live_profile_number(const struct live_profile *p)
 {
     return p->number;

@@ -60,6 +60,9 @@ void live_profile_was_disabled(struct live_profile *p);
  * this call, at the latest when its deadline passes. */
 void live_profile_finish(struct live_profile *p, void (*fn)(void *arg), void *arg);
 
+/* The same, however young the latest is. */
+void live_profile_read(struct live_profile *p, void (*fn)(void *arg), void *arg);
+
 /* The number that a next reading would have. */
 int64_t live_profile_number(const struct live_profile *p);
 

@@ -42,13 +42,16 @@ struct requests {
     char binding[BINDING_MAX];
     char *object; /* RemoteObject id of the hook, owned */
     struct timer *timer;
-    int64_t asked_ms; /* wall clock of the beat on its way */
-    bool beating;     /* a beat is on its way */
-    int64_t unread;   /* batches taken since the last beat was sent */
+    int64_t asked_ms;               /* wall clock of the beat on its way */
+    bool beating;                   /* a beat is on its way */
+    bool beat_wanted;               /* another one as soon as it is back */
+    bool floor_wanted, floor_asked; /* with the next beat, with the one on its way */
+    int64_t unread;                 /* batches taken since the last beat was sent */
     const struct requests_handlers *handlers;
     void *arg;
 };
 
+static void beat(void *arg);
 static void install(struct requests *r);
 static void take_out(struct requests *r);
 
@@ -96,21 +99,26 @@ static void got_beat(void *arg, const cJSON *result, const struct err *why)
         fail(r, why ? why : &e);
         return;
     }
+    beat->floor_asked = r->floor_asked && beat->floor_count;
     if (beat->dropped)
         r->handlers->lost(r->arg, beat->dropped);
     r->handlers->beat(r->arg, beat);
     if (*beat->stopped)
         was_over(r, beat->stopped);
     requests_beat_free(beat);
-    if (r->stage == FOLLOWING && !timer_running(r->timer))
+    if (r->stage == FOLLOWING && r->beat_wanted)
+        timer_start(r->timer, 0);
+    else if (r->stage == FOLLOWING && !timer_running(r->timer))
         timer_start(r->timer, BEAT_US);
 }
 
 static int ask_for_beat(struct requests *r, bool last, struct err *e)
 {
     char function[128];
-    snprintf(function, sizeof function, "function(){%sreturn this.beat(%lld)}",
-        last ? "this.stop('left');" : "", (long long)r->unread);
+    snprintf(function, sizeof function, "function(){%sreturn this.beat(%lld,%s)}",
+        last ? "this.stop('left');" : "", (long long)r->unread, r->floor_wanted ? "true" : "false");
+    r->floor_asked = r->floor_wanted;
+    r->floor_wanted = r->beat_wanted = false;
     r->asked_ms = clock_wall_ms();
     /* No deadline: a snapshot keeps the target silent for as long as it takes. */
     int rc =
@@ -150,7 +158,7 @@ static void installed(void *arg, const cJSON *result, const struct err *why)
         return;
     }
     r->stage = FOLLOWING;
-    timer_start(r->timer, BEAT_US);
+    timer_start(r->timer, r->beat_wanted ? 0 : BEAT_US);
     r->handlers->following(r->arg);
 }
 
@@ -159,6 +167,7 @@ static char *options_text(const struct requests *r)
     cJSON *o = cJSON_CreateObject();
     bool made = o && cJSON_AddNumberToObject(o, "sample", r->options.sample) &&
                 cJSON_AddBoolToObject(o, "keepQuery", r->options.keep_query) &&
+                cJSON_AddBoolToObject(o, "keepCode", r->options.keep_code) &&
                 cJSON_AddNumberToObject(o, "budget", r->options.overhead) &&
                 cJSON_AddNumberToObject(o, "window", WINDOW) &&
                 cJSON_AddNumberToObject(o, "expiry", EXPIRY_BEATS) &&
@@ -337,6 +346,21 @@ int requests_pair_abandon(struct requests *r, int64_t number, struct err *e)
     char call[64];
     snprintf(call, sizeof call, "abandon(%lld)", (long long)number);
     return tell_pairs(r, call, NULL, NULL, e);
+}
+
+/* ---- out of turn ---- */
+
+void requests_ask_beat(struct requests *r)
+{
+    r->beat_wanted = true;
+    if (r->stage == FOLLOWING && !r->beating)
+        timer_start(r->timer, 0);
+}
+
+void requests_ask_floor(struct requests *r)
+{
+    r->floor_wanted = true;
+    requests_ask_beat(r);
 }
 
 /* ---- leaving ---- */

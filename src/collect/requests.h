@@ -13,6 +13,7 @@ struct requests_options {
     const char
         *match; /* rows only where this JavaScript expression matches "GET /path"; NULL: all */
     bool keep_query;
+    bool keep_code;  /* V8 drops no bytecode meanwhile, so that floors differ by the app's doing */
     bool pairs;      /* requests may have snapshots before and after them: requests_pair_… */
     double overhead; /* rows are thinned to keep the hook's cost under this share of one thread */
 };
@@ -45,6 +46,10 @@ int requests_pair_arm(
 /* Lets a held request go on; gives a pair up (no snapshot after it), releasing what is held. */
 int requests_pair_release(struct requests *r, int64_t number, struct err *e) MUST_USE;
 int requests_pair_abandon(struct requests *r, int64_t number, struct err *e) MUST_USE;
+
+/* Asks for a beat ahead of its time; with a floor as its last one: the heap as it is then. */
+void requests_ask_beat(struct requests *r);
+void requests_ask_floor(struct requests *r);
 
 /* Takes the hook out. Its last rows and counts come before the answers to calls made after this. */
 void requests_stop(struct requests *r);

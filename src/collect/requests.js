@@ -474,15 +474,20 @@
 
     // The young generation is left out: what came between the collection and this reading is there.
     const youngSpaces = /^new_(large_object_)?space$/;
+    // The engine's own: compiled code comes and goes with what runs most, and the map space of old
+    // versions is counted before it is swept.
+    const engineSpaces = /^(code|map|trusted|shared_trusted)_(large_object_)?space$/;
     const floors = [];
     function noteFloor() {
         if (floors.length >= FLOORS_MAX) floors.shift();
         const heap = heapStatistics();
         let young = 0;
+        let engine = 0;
         for (const space of v8.getHeapSpaceStatistics())
             if (youngSpaces.test(space.space_name)) young += space.space_used_size;
+            else if (engineSpaces.test(space.space_name)) engine += space.space_used_size;
         floors.push({
-            at: now(), heap: heap.used_heap_size, young, total: heap.total_heap_size,
+            at: now(), heap: heap.used_heap_size, young, engine, total: heap.total_heap_size,
             external: heap.external_memory, rss: rssOf(),
             counts: routes.map((route) => route.count),
         });
@@ -521,6 +526,11 @@
         servers: () => [builtin('http').Server.prototype, builtin('https').Server.prototype],
     });
 
+    // A probe's floors: V8 drops bytecode that has not run for a while, which is no news of the app.
+    const flags = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].join(' ');
+    const keepsCode = options.keepCode && !/flush.bytecode/.test(flags);
+    if (keepsCode) v8.setFlagsFromString('--no-flush-bytecode');
+
     // ---- life ----
 
     const subscriptions = [
@@ -545,7 +555,9 @@
     const hook = {
         pairs,
         // What happened since the beat before; read: batches that heaptap has taken since then.
-        beat(read) {
+        // floor: heaptap has had garbage collected, and wants the heap as it is now.
+        beat(read, floor) {
+            if (floor) noteFloor();
             silent = 0;
             unread = Math.max(0, unread - read);
             const passed = pairs === null ? 0 : pairs.beat();
@@ -559,7 +571,7 @@
                 routes: routes.map((route) => [route.method, route.path, route.count]),
                 floors: floors.splice(0).map((floor) =>
                     [Math.round((at - floor.at) * 1000), floor.heap, floor.young, floor.total,
-                        floor.external, floor.rss, floor.counts]),
+                        floor.external, floor.rss, floor.counts, floor.engine]),
             });
         },
         stop(why) {
@@ -569,6 +581,7 @@
             clearInterval(clock);
             clearTimeout(flushTimer);
             observer.disconnect();
+            if (keepsCode) v8.setFlagsFromString('--flush-bytecode');
             for (const [channel, fn] of subscriptions) channel.unsubscribe(fn);
             for (const socket of flows.keys()) socket.removeListener('close', onSocketClose);
             flows.clear();

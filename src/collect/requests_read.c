@@ -257,7 +257,7 @@ static int read_counts(
 static int read_floors(
     const cJSON *array, int64_t wall_ms, struct request_beat *beat, struct err *e)
 {
-    enum { AGE, COUNTS = 6 };
+    enum { AGE, COUNTS = 6, ENGINE };
     const cJSON *item;
     if (!cJSON_IsArray(array))
         return bad(e, "a list of floors");
@@ -277,6 +277,10 @@ static int read_floors(
                 return bad(e, "a list of floors");
             *sizes[i] = (double)bytes;
         }
+        int64_t engine = whole(cJSON_GetArrayItem(item, ENGINE));
+        if (engine < 0)
+            return bad(e, "a list of floors");
+        floor->engine = (double)engine;
         floor->wall_ms = wall_ms - age_us / 1000;
         int rc = read_counts(cJSON_GetArrayItem(item, COUNTS), beat, floor, e);
         if (rc)

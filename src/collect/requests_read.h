@@ -64,6 +64,7 @@ struct request_route {
 struct request_floor {
     int64_t wall_ms;
     double heap_used, young, heap_total, external, rss; /* bytes; young: of it, allocated since */
+    double engine;                                      /* of it, compiled code and the like */
     int64_t counts[REQUESTS_ROUTES_MAX];                /* of the beat's routes, at that moment */
 };
 
@@ -76,6 +77,7 @@ struct request_beat {
     double share;    /* of the requests that get rows now */
     double overhead; /* of the last full second, 0 to 1 and beyond */
     size_t route_count, floor_count;
+    bool floor_asked; /* the last floor is the one that requests_ask_floor wanted */
     struct request_route routes[REQUESTS_ROUTES_MAX];
     struct request_floor floors[REQUESTS_FLOORS_MAX];
     cJSON *tree; /* owned; what the texts are borrowed from */

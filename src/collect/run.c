@@ -102,6 +102,7 @@ static void on_detached(void *arg, struct target *t, const struct err *why)
     if (!w)
         return;
     w->target = NULL;
+    run_floor_gone(w, why);
     run_live_gone(w);
     w->facts.attached = r->stage >= LEAVING; /* we left it, it did not go */
     w->due = false;
@@ -217,7 +218,7 @@ static const struct attachment_handlers attachment_handlers = {
 static int add_link(struct run *r, struct link *link, const struct address *address, struct err *e)
 {
     struct attachment_options options = {.address = *address,
-        .follow = !r->options.manual,
+        .follow = !r->options.manual && !r->options.stepped,
         .moves = r->child != NULL,
         .wait_us = r->options.wait_us,
         .workers = !r->options.manual,
@@ -298,6 +299,14 @@ void run_finish(struct run *r, const char *reason)
     if (r->capture)
         capture_hurry(r->capture);
     run_capture_next(r);
+}
+
+void run_fail(struct run *r, const char *reason, const struct err *why)
+{
+    if (r->stage > RUNNING)
+        return;
+    r->why = *why;
+    run_finish(r, reason);
 }
 
 static void over(struct run *r)

@@ -22,7 +22,8 @@ struct run_options {
     int64_t snapshot_interval_us;
     int64_t max_snapshots; /* of each target, and as many of its requests; 0: no bound */
     bool manual;           /* one snapshot by hand, then the end; schedule and share do not count */
-    int64_t duration_us;   /* from the first attach; 0: until run_finish */
+    bool stepped; /* floors and snapshots when run_take_… asks; a lost target is not sought */
+    int64_t duration_us; /* from the first attach; 0: until run_finish */
     int64_t wait_us, give_up_us;
     const char *folder, *label; /* label NULL: "run" */
     const char *output;         /* the path of the only snapshot, NULL: named by the run */
@@ -72,6 +73,8 @@ struct run_requests {
     int64_t passed;              /* requests that were to have a pair, and had none */
     double share, overhead;      /* latest: of requests that get rows, of one thread's time */
     double overhead_max;
+    int64_t in_flight; /* at the latest beat */
+    bool followed;     /* the hook is in */
 };
 
 /* What is known of one target; texts come from outside. It outlives the target itself. */
@@ -118,6 +121,27 @@ int run_start(struct loop *l, const struct run_options *o, const struct run_hand
 
 /* Ends it normally: the running snapshot is completed, a last one taken if it is due. */
 void run_finish(struct run *r, const char *reason);
+
+/* ---- for a run of steps ---- */
+
+/* Waits until no request is in flight (not for ever) and settle_us more, collects garbage, reads
+ * the heap. record: it goes into the record, with a reading of the live profile. fn comes once,
+ * later: with the floor, borrowed for the call, or why there is none. One at a time for each
+ * target. ERR_LOST: the target at index is gone. */
+typedef void (*run_floor_fn)(void *arg, const struct run_floor *floor, const struct err *why);
+int run_take_floor(struct run *r, size_t index, int64_t settle_us, bool record, run_floor_fn fn,
+    void *arg, struct err *e) MUST_USE;
+
+/* A snapshot of the target as soon as none runs; what came of it comes as any other's. false: the
+ * target is gone. */
+bool run_take_snapshot(struct run *r, size_t index, const char *trigger) MUST_USE;
+
+/* Requests that somebody else has counted, for a target that has no hook. */
+void run_count_requests(
+    struct run *r, size_t index, const char *method, const char *path, int64_t count);
+
+/* run_finish, because of why. */
+void run_fail(struct run *r, const char *reason, const struct err *why);
 
 /* Drops what is running; nothing half-written stays. ended is not called. */
 void run_abort(struct run *r);

@@ -37,7 +37,9 @@ struct watched {             /* one target */
     unsigned refused_for; /* causes of the last refusal; 0: the last capture was none */
     bool reading, due;
     const char *due_trigger;
-    struct requests *follow; /* NULL: its requests are not followed */
+    struct requests *follow;   /* NULL: its requests are not followed */
+    bool follow_over;          /* the hook failed */
+    struct floor_steps *floor; /* NULL: none was asked for yet */
     struct timer *gc_timer;
     int64_t gc_asked_us;
     int64_t last_request_id;
@@ -106,6 +108,16 @@ void run_requests_leave(struct watched *w);
 void run_requests_gone(struct watched *w);
 void run_requests_collect(void *watched); /* a timer's function: a collection is due */
 void run_requests_free(struct watched *w);
+bool run_requests_followed(const struct watched *w);
+/* A floor that was asked for: kept, recorded and returned; NULL when memory is out. Without a hook
+ * f has no counts. */
+const struct run_floor *run_requests_note_floor(
+    struct watched *w, const struct request_floor *f, bool record);
+
+/* ---- run_floor.c ---- */
+void run_floor_beat(struct watched *w, const struct request_beat *beat);
+void run_floor_gone(struct watched *w, const struct err *why);
+void run_floor_free(struct watched *w);
 
 /* ---- run_pairs.c: snapshots before and after requests ---- */
 void run_pairs_follow(struct watched *w); /* the hook is in place */

@@ -173,7 +173,7 @@ static struct run_floor *keep_floor(struct watched *w, const struct request_floo
         halve_floors(q);
     struct run_floor *floor = &q->floors[q->floor_count];
     *floor = (struct run_floor){.wall_ms = f->wall_ms,
-        .bytes = f->heap_used - f->young,
+        .bytes = f->heap_used - f->young - (w->run->options.stepped ? f->engine : 0),
         .route_count = q->route_count,
         .counts = calloc(q->route_count ? q->route_count : 1, sizeof *floor->counts)};
     if (!floor->counts)
@@ -249,6 +249,15 @@ static void record_floor(
     buf_free(&detail);
 }
 
+const struct run_floor *run_requests_note_floor(
+    struct watched *w, const struct request_floor *f, bool record)
+{
+    const struct run_floor *floor = keep_floor(w, f);
+    if (floor && record)
+        record_floor(w, f, floor);
+    return floor;
+}
+
 static void take_floors(struct watched *w, const struct request_beat *beat)
 {
     const struct run_requests *q = &w->facts.requests;
@@ -270,6 +279,7 @@ static void on_following(void *arg)
     struct watched *w = arg;
     struct run_requests *q = &w->facts.requests;
     w->hook_routes = 0;
+    q->followed = true;
     for (size_t i = 0; i < q->route_count; i++)
         w->route_base[i] = q->routes[i].requests;
     run_pairs_follow(w);
@@ -281,9 +291,11 @@ static void on_beat(void *arg, const struct request_beat *beat)
     struct run_requests *q = &w->facts.requests;
     learn_routes(w, beat);
     take_counts(w, beat);
-    take_floors(w, beat);
+    if (!w->run->options.stepped)
+        take_floors(w, beat);
     run_pairs_passed(w, beat->passed);
     q->aborted = beat->aborted;
+    q->in_flight = beat->in_flight;
     if (beat->share < q->share && q->share == w->run->options.follow.sample)
         run_say(w->run, w, false,
             "rows for %.2g %% of the requests from now on: at all of them following cost %.1f %% "
@@ -304,6 +316,7 @@ static void on_beat(void *arg, const struct request_beat *beat)
             "Node %s cannot tell of HTTP/2 requests (22 and later can); HTTP/1 is followed",
             w->facts.identity.runtime_version);
     }
+    run_floor_beat(w, beat);
 }
 
 static void on_pair(void *arg, const struct request_pair *pair)
@@ -314,7 +327,10 @@ static void on_pair(void *arg, const struct request_pair *pair)
 static void on_failed(void *arg, const struct err *why)
 {
     struct watched *w = arg;
+    w->follow_over = true;
+    w->facts.requests.followed = false;
     run_say(w->run, w, true, "%s", why->text);
+    run_floor_beat(w, NULL);
 }
 
 static const struct requests_handlers requests_handlers = {
@@ -389,6 +405,7 @@ void run_requests_attach(struct watched *w)
         return;
     }
     w->facts.requests.share = r->options.follow.sample;
+    w->follow_over = false;
     if (requests_start(r->loop, target_session(w->target), &r->options.follow, &requests_handlers,
             w, &w->follow, &e) != 0)
         run_say(r, w, true, "its requests cannot be followed: %s", e.text);
@@ -408,6 +425,24 @@ void run_requests_gone(struct watched *w)
     run_pairs_gone(w);
     requests_free(w->follow);
     w->follow = NULL;
+    w->facts.requests.followed = false;
+}
+
+bool run_requests_followed(const struct watched *w)
+{
+    return w->follow && !w->follow_over;
+}
+
+void run_count_requests(
+    struct run *r, size_t index, const char *method, const char *path, int64_t count)
+{
+    struct watched *w = r->targets[index];
+    const struct request_route route = {.method = method, .path = path};
+    size_t at = 0;
+    if (!find_route(&w->facts.requests, &route, &at) && !add_route(w, &route, &at))
+        return;
+    w->route_base[at] += count;
+    w->facts.requests.routes[at].requests += count;
 }
 
 void run_requests_free(struct watched *w)

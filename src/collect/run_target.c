@@ -111,6 +111,7 @@ void run_target_free(struct watched *w)
 {
     if (!w)
         return;
+    run_floor_free(w);
     timer_free(w->metrics_timer);
     timer_free(w->snapshot_timer);
     timer_free(w->timeline_timer);

@@ -42,6 +42,7 @@ extern const struct command command_snapshot;
 extern const struct command command_timeline;
 extern const struct command command_survivors;
 extern const struct command command_allocations;
+extern const struct command command_probe;
 extern const struct command command_diagnose;
 extern const struct command command_report;
 extern const struct command command_summary;

@@ -27,6 +27,7 @@
 
 struct conductor {
     struct loop *loop;
+    const struct conduct_job *job; /* NULL: a plain run */
     struct run *run;
     struct narrator *narrator;
     struct database *database;
@@ -244,7 +245,8 @@ static int close_record(struct conductor *c, int exit_code, int64_t drain_us, st
     return rc;
 }
 
-static int summarize(struct conductor *c, int64_t elapsed_us, struct err *e)
+/* diagnosis: for a job's answer, may be NULL. */
+static int summarize(struct conductor *c, int64_t elapsed_us, const cJSON *diagnosis, struct err *e)
 {
     struct journal_counts counts;
     struct err flush = ERR_NONE;
@@ -260,31 +262,29 @@ static int summarize(struct conductor *c, int64_t elapsed_us, struct err *e)
         end.rows += (int64_t)counts.posted[i];
         end.lost += (int64_t)counts.lost[i];
     }
-    int rc = narrate_summary(c->narrator, c->run, &end, e);
+    int rc = c->job ? c->job->answer(c->job->arg, &end, diagnosis, e)
+                    : narrate_summary(c->narrator, c->run, &end, e);
     free(record);
     return rc;
 }
 
-/* What the run has come to. A diagnosis that cannot be made is no failure of the run. *ret_leak: it
- * is one. */
-static int diagnose(struct conductor *c, const struct settings *s, bool *ret_leak, struct err *e)
+/* What the run has come to, in words or in hand. A diagnosis that cannot be made is no failure of
+ * the run: NULL, and it is said. */
+static cJSON *diagnose(struct conductor *c, const struct settings *s)
 {
     struct err why = ERR_NONE;
     cJSON *diagnosis = NULL;
-    int signal = 0, rc = 0;
+    int signal = 0;
     struct conclude_options options = {.settings = s,
         .journal = c->journal,
         .signal_fd = c->signal_fd,
         .print = !settings_flag(s, SET_JSON)};
-    *ret_leak = false;
     if (!settings_flag(s, SET_DIAGNOSIS))
-        return 0;
+        return NULL;
     if (options.print)
         printf("\n");
     if (conclude_run(&options, &diagnosis, &signal, &why) == 0) {
         conclude_record(c->journal, diagnosis);
-        *ret_leak = conclude_is_leak(diagnosis);
-        rc = options.print ? 0 : narrate_diagnosis(c->narrator, diagnosis, e);
     } else {
         log_warn("no diagnosis: %s; heaptap diagnose --run %.8s --db sqlite:%s makes it", why.text,
             journal_run_id(c->journal), journal_path(c->journal));
@@ -293,6 +293,31 @@ static int diagnose(struct conductor *c, const struct settings *s, bool *ret_lea
         c->signals++;
         c->last_signal = signal;
     }
+    return diagnosis;
+}
+
+/* The end in words or JSON. Returns an exit code or an err_code. */
+static int answer(struct conductor *c, const struct settings *s, int64_t elapsed_us, struct err *e)
+{
+    cJSON *diagnosis = NULL;
+    bool json = settings_flag(s, SET_JSON), early = c->job && json;
+    int rc = 0;
+    if (early) { /* it is a part of the one object that the job prints */
+        struct err flush = ERR_NONE;
+        if (journal_flush(c->journal, JOURNAL_CLOSE_US, &flush) != 0)
+            log_warn("%s", flush.text);
+        diagnosis = diagnose(c, s);
+    }
+    rc = summarize(c, elapsed_us, diagnosis, e);
+    if (rc >= 0 && !early) {
+        diagnosis = diagnose(c, s);
+        int shown = diagnosis && json ? narrate_diagnosis(c->narrator, diagnosis, e) : 0;
+        rc = shown ? shown : rc;
+    }
+    bool threshold = c->job && settings_given(s, SET_MAX_BYTES_PER_REQUEST);
+    if (rc == 0 && diagnosis && settings_flag(s, SET_EXIT_CODE) && !threshold &&
+        conclude_is_leak(diagnosis))
+        rc = EXIT_LEAK;
     cJSON_Delete(diagnosis);
     return rc;
 }
@@ -331,14 +356,18 @@ int conduct_agree_to_stacks(const struct settings *s, struct err *e)
     return 0;
 }
 
-int conduct(const struct invocation *in, struct run_options *options, const char *first_line,
-    bool summary, struct err *e)
+static int carry_out(const struct invocation *in, struct run_options *options,
+    const char *first_line, bool summary, const struct conduct_job *job, struct err *e)
 {
-    struct conductor c = {.signal_fd = -1, .why = ERR_NONE};
+    struct conductor c = {.job = job, .signal_fd = -1, .why = ERR_NONE};
     int64_t began_us = clock_monotonic_us();
     int rc = capture_folder_check(options->folder, e);
     if (rc == 0)
-        rc = narrator_new(in->settings, summary, &c.narrator, e);
+        rc = narrator_new(in->settings,
+            job       ? NARRATE_NOTHING
+            : summary ? NARRATE_LINES
+                      : NARRATE_CAPTURE,
+            &c.narrator, e);
     if (rc == 0)
         rc = loop_new(&c.loop, e);
     if (rc == 0)
@@ -354,7 +383,8 @@ int conduct(const struct invocation *in, struct run_options *options, const char
             database_is_postgres(c.database) ? database_destination(c.database) : "");
     options->journal = c.journal;
     narrator_on_end(c.narrator, on_end, &c);
-    rc = run_start(c.loop, options, &narrator_handlers, c.narrator, &c.run, e);
+    rc = job ? job->start(job->arg, c.loop, options, &narrator_handlers, c.narrator, &c.run, e)
+             : run_start(c.loop, options, &narrator_handlers, c.narrator, &c.run, e);
     if (rc == 0 && settings_given(in->settings, SET_TIMEOUT))
         rc = timer_new(c.loop, on_timeout, &c, &c.timeout, e);
     if (rc)
@@ -369,16 +399,14 @@ int conduct(const struct invocation *in, struct run_options *options, const char
         rc = c.why.code;
     }
     if (summary && run_target_count(c.run) > 0) {
-        bool leak = false;
-        int shown = summarize(&c, clock_monotonic_us() - began_us, e);
-        if (shown == 0)
-            shown = diagnose(&c, in->settings, &leak, e);
+        int shown = answer(&c, in->settings, clock_monotonic_us() - began_us, e);
         rc = rc ? rc : shown;
-        if (rc == 0 && leak && settings_flag(in->settings, SET_EXIT_CODE))
-            rc = EXIT_LEAK;
     }
 out:
-    run_free(c.run);
+    if (job)
+        job->free_run(job->arg);
+    else
+        run_free(c.run);
     if (c.journal) {
         struct err closing = ERR_NONE;
         int closed = close_record(&c, rc < 0 ? err_exit_code(rc) : rc,
@@ -400,4 +428,16 @@ out:
     narrator_free(c.narrator);
     loop_free(c.loop);
     return rc;
+}
+
+int conduct(const struct invocation *in, struct run_options *options, const char *first_line,
+    bool summary, struct err *e)
+{
+    return carry_out(in, options, first_line, summary, NULL, e);
+}
+
+int conduct_job(const struct invocation *in, struct run_options *options, const char *first_line,
+    const struct conduct_job *job, struct err *e)
+{
+    return carry_out(in, options, first_line, true, job, e);
 }

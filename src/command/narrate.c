@@ -23,7 +23,8 @@
 struct narrator {
     struct show_out out;
     bool json, quiet;
-    bool lines; /* JSON Lines of all that happens, not one object at the end */
+    bool lines;   /* JSON Lines of all that happens, not one object at the end */
+    bool capture; /* JSON of the capture */
     struct show_progress *progress;
     struct liveplot plot;   /* of a recording */
     char phase[64];         /* that the progress line shows */
@@ -33,7 +34,8 @@ struct narrator {
     void *ended_arg;
 };
 
-int narrator_new(const struct settings *s, bool lines, struct narrator **ret, struct err *e)
+int narrator_new(
+    const struct settings *s, enum narrate_mode mode, struct narrator **ret, struct err *e)
 {
     struct narrator *n = calloc(1, sizeof *n);
     struct show_out errors;
@@ -45,7 +47,8 @@ int narrator_new(const struct settings *s, bool lines, struct narrator **ret, st
         return rc;
     }
     n->json = n->out.format == SHOW_JSON;
-    n->lines = n->json && lines;
+    n->lines = n->json && mode == NARRATE_LINES;
+    n->capture = n->json && mode != NARRATE_NOTHING;
     n->quiet = settings_flag(s, SET_QUIET);
     if (!n->quiet)
         n->progress = show_progress_new(&errors);
@@ -263,7 +266,7 @@ static void on_request(
 {
     struct narrator *n = arg;
     char heap[TEXT_SHORT], by[TEXT_SHORT];
-    if (n->json) {
+    if (n->lines) {
         request_line(n, t, id, q);
         return;
     }
@@ -312,11 +315,11 @@ static void on_snapshot(void *arg, const struct run_target *t, const char *trigg
     char name[NAME_SIZE], size[TEXT_SHORT], pause[TEXT_SHORT], nodes[TEXT_SHORT];
     narrator_clear(n);
     n->phase[0] = '\0';
-    if (n->json)
+    if (n->capture)
         snapshot_line(n, t, trigger, path, o);
     else if (o->state == CAPTURE_COMPLETE && strcmp(trigger, "manual") == 0)
         fprintf(n->out.file, "%s\n", path); /* the answer to the command */
-    if (n->json)
+    if (n->capture)
         return;
     if (o->state == CAPTURE_COMPLETE && o->kind == CAPTURE_PROFILE)
         log_info("%s: profile %s (%s, stalled %s)", recap_name(t, name), path,

@@ -12,9 +12,14 @@
 
 struct narrator;
 
-/* lines: --json tells all that happens, a line each; without it only the answer is JSON. */
-int narrator_new(
-    const struct settings *s, bool lines, struct narrator **ret, struct err *e) MUST_USE;
+/* What --json makes of what happens. */
+enum narrate_mode {
+    NARRATE_LINES,   /* all of it, a line each */
+    NARRATE_CAPTURE, /* the capture is the answer: one object */
+    NARRATE_NOTHING, /* somebody else answers */
+};
+int narrator_new(const struct settings *s, enum narrate_mode mode, struct narrator **ret,
+    struct err *e) MUST_USE;
 void narrator_free(struct narrator *n); /* NULL is fine */
 
 /* For run_start, with the narrator as arg. ended is passed on to the function given here. */

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "collect/folder.h"
+#include "command/live.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,25 +54,6 @@ static int read_analyze(const struct settings *s, bool *ret, struct err *e)
     return 0;
 }
 
-#define LIVE_SAMPLE_DEFAULT "512KB"
-#define LIVE_SAMPLE_MIN     1024 /* a sample for nearly every object: it would only cost */
-
-/* "512KB", "off" (0) or "steal". */
-static int read_live_profile(const struct settings *s, int64_t *ret, bool *ret_steal, struct err *e)
-{
-    const char *text = settings_text(s, SET_LIVE_PROFILE);
-    *ret_steal = strcmp(text, "steal") == 0;
-    *ret = 0;
-    if (strcmp(text, "off") == 0)
-        return 0;
-    int rc = text_parse_size(*ret_steal ? LIVE_SAMPLE_DEFAULT : text, ret, e);
-    if (rc)
-        return err_context(e, "--live-profile (a size, off or steal)");
-    if (*ret < LIVE_SAMPLE_MIN)
-        return err_set(e, ERR_USAGE, "--live-profile %s: at least 1KB", text);
-    return 0;
-}
-
 /* 0: after the target's own collections only. */
 static int read_gc_floor(const struct settings *s, int64_t *ret_us, struct err *e)
 {
@@ -105,7 +87,7 @@ static int run(const struct invocation *in, struct err *e)
     int64_t live_sample_every = 0;
     bool live_steal = false;
     if (rc == 0)
-        rc = read_live_profile(s, &live_sample_every, &live_steal, e);
+        rc = live_read_settings(s, &live_sample_every, &live_steal, e);
     if (rc == 0)
         rc = conduct_agree_to_stacks(s, e);
     if (rc)

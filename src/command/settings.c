@@ -165,11 +165,37 @@ static const struct setting table[SET_COUNT] = {
         "end with the diagnosis, by a process of its own"},
     [SET_MARKDOWN] = {"markdown", 0, false, SETTING_FLAG, "false", NULL, NULL,
         "text in Markdown, without pictures"},
+    [SET_REQUEST] = {"request", 0, false, SETTING_TEXTS, NULL, NULL, "'METHOD URL [BODY]'",
+        "send that; {n} is a running number, {uuid} a random one; give it several times"},
+    [SET_BASE] = {"base", 0, false, SETTING_TEXT, NULL, NULL, "URL",
+        "where a request goes that is only a path; default: where the one before goes"},
+    [SET_HEADER] = {"header", 0, false, SETTING_TEXTS, NULL, NULL, "'NAME: VALUE'",
+        "send that header with each request; give it several times"},
+    [SET_BODY] = {"body", 0, false, SETTING_TEXT, NULL, NULL, "TEXT",
+        "the body of requests that may have one and say none themselves"},
+    [SET_REQUEST_COUNT] = {"count", 0, false, SETTING_INTEGER, NULL, NULL, "N",
+        "requests a round; default: 100 for each --request, at least 300"},
+    [SET_ROUNDS] = {"rounds", 0, false, SETTING_INTEGER, NULL, NULL, "N",
+        "rounds; default: as many as tell the requests apart"},
+    [SET_CONCURRENCY] = {"concurrency", 0, false, SETTING_INTEGER, "4", NULL, "N",
+        "requests at a time"},
+    [SET_REQUEST_TIMEOUT] = {"request-timeout", 0, false, SETTING_DURATION, "10s", NULL, "DURATION",
+        "how long a request may take"},
+    [SET_INSECURE] = {"insecure", 0, false, SETTING_FLAG, "false", NULL, NULL,
+        "take any certificate of an https:// server"},
+    [SET_SETTLE] = {"settle", 0, false, SETTING_DURATION, "200ms", NULL, "DURATION",
+        "let sockets close and timers pass for that long after a round"},
+    [SET_PROBE_SNAPSHOTS] = {"snapshots", 0, false, SETTING_TEXT, "3", "HEAPTAP_PROBE_SNAPSHOTS",
+        "N", "heap snapshots from the start to the end; 0 for none"},
+    [SET_MAX_BYTES_PER_REQUEST] = {"max-bytes-per-request", 0, false, SETTING_SIZE, NULL, NULL,
+        "SIZE", "with --exit-code: end with 1 only if a route keeps more than SIZE a request"},
 };
 
 struct value {
-    char *text;     /* owned; as written, NULL: unset */
-    char *source;   /* owned */
+    char *text;   /* owned; as written, NULL: unset */
+    char *source; /* owned */
+    char **texts; /* owned, as each of them; of SETTING_TEXTS */
+    size_t text_count;
     bool given;     /* not from the default */
     int64_t number; /* µs, bytes, integer, flag */
     double share;
@@ -194,6 +220,32 @@ const char *setting_variable(enum setting_id id, char out[SETTING_VARIABLE_SIZE]
     return out;
 }
 
+static void clear_value(struct value *v)
+{
+    for (size_t i = 0; i < v->text_count; i++)
+        free(v->texts[i]);
+    free(v->texts);
+    free(v->text);
+    free(v->source);
+    *v = (struct value){0};
+}
+
+/* Puts v's text behind those that were given as options before. */
+static int add_text(const struct value *old, struct value *v, struct err *e)
+{
+    bool more =
+        old->text_count && strcmp(old->source, "option") == 0 && strcmp(v->source, "option") == 0;
+    size_t kept = more ? old->text_count : 0;
+    v->texts = calloc(kept + 1, sizeof *v->texts);
+    for (size_t i = 0; v->texts && i <= kept; i++) {
+        v->texts[i] = strdup(i < kept ? old->texts[i] : v->text);
+        if (!v->texts[i])
+            break;
+        v->text_count++;
+    }
+    return v->text_count == kept + 1 ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+}
+
 /* Checks text by the setting's type and keeps it. plain_ms: a bare number is milliseconds. */
 static int set_value(struct settings *s, enum setting_id id, const char *text, bool plain_ms,
     const char *source, struct err *e)
@@ -202,7 +254,8 @@ static int set_value(struct settings *s, enum setting_id id, const char *text, b
     bool flag = false;
     int rc = 0;
     switch (table[id].type) {
-    case SETTING_TEXT: break;
+    case SETTING_TEXT:
+    case SETTING_TEXTS: break;
     case SETTING_FLAG:
         rc = text_parse_bool(text, &flag, e);
         v.number = flag;
@@ -227,15 +280,14 @@ static int set_value(struct settings *s, enum setting_id id, const char *text, b
         return err_context(e, "%s (%s)", table[id].name, source);
     v.text = strdup(text);
     v.source = strdup(source);
-    if (!v.text || !v.source) {
-        free(v.text);
-        free(v.source);
-        return err_set(e, ERR_NOMEM, "out of memory");
-    }
-    free(s->values[id].text);
-    free(s->values[id].source);
-    s->values[id] = v;
-    return 0;
+    if (!v.text || !v.source)
+        rc = err_set(e, ERR_NOMEM, "out of memory");
+    else if (table[id].type == SETTING_TEXTS)
+        rc = add_text(&s->values[id], &v, e);
+    clear_value(rc ? &v : &s->values[id]);
+    if (rc == 0)
+        s->values[id] = v;
+    return rc;
 }
 
 static int read_defaults(struct settings *s, struct err *e)
@@ -477,8 +529,11 @@ int settings_read(const enum setting_id *allowed, int argc, char **argv, struct 
     if (rc == 0)
         rc = read_environment(s, e);
     for (int id = SET_END + 1; id < SET_COUNT && rc == 0; id++)
-        if (options->values[id].text)
-            rc = set_value(s, (enum setting_id)id, options->values[id].text, false, "option", e);
+        if (options->values[id].text) {
+            clear_value(&s->values[id]);
+            s->values[id] = options->values[id];
+            options->values[id] = (struct value){0};
+        }
     if (rc)
         goto out;
     *ret_words = argv + optind;
@@ -497,10 +552,8 @@ void settings_free(struct settings *s)
 {
     if (!s)
         return;
-    for (int id = 0; id < SET_COUNT; id++) {
-        free(s->values[id].text);
-        free(s->values[id].source);
-    }
+    for (int id = 0; id < SET_COUNT; id++)
+        clear_value(&s->values[id]);
     free(s);
 }
 
@@ -512,6 +565,12 @@ bool settings_given(const struct settings *s, enum setting_id id)
 const char *settings_text(const struct settings *s, enum setting_id id)
 {
     return s->values[id].text;
+}
+
+const char *const *settings_texts(const struct settings *s, enum setting_id id, size_t *ret_count)
+{
+    *ret_count = s->values[id].text_count;
+    return (const char *const *)s->values[id].texts;
 }
 
 bool settings_flag(const struct settings *s, enum setting_id id)

@@ -95,11 +95,25 @@ enum setting_id {
     SET_TARGET,
     SET_DIAGNOSIS,
     SET_MARKDOWN,
+    /* probe */
+    SET_REQUEST,
+    SET_BASE,
+    SET_HEADER,
+    SET_BODY,
+    SET_REQUEST_COUNT,
+    SET_ROUNDS,
+    SET_CONCURRENCY,
+    SET_REQUEST_TIMEOUT,
+    SET_INSECURE,
+    SET_SETTLE,
+    SET_PROBE_SNAPSHOTS,
+    SET_MAX_BYTES_PER_REQUEST,
     SET_COUNT /* number of ids, not a setting */
 };
 
 enum setting_type {
     SETTING_TEXT,
+    SETTING_TEXTS,    /* as an option it may be given several times */
     SETTING_FLAG,     /* --name, --no-name, --name=true|false */
     SETTING_DURATION, /* microseconds */
     SETTING_MS,       /* a duration that the environment gives in plain milliseconds */
@@ -137,7 +151,10 @@ int settings_read(const enum setting_id *allowed, int argc, char **argv, struct 
 void settings_free(struct settings *s);
 
 bool settings_given(const struct settings *s, enum setting_id id); /* anywhere but the default */
-const char *settings_text(const struct settings *s, enum setting_id id); /* NULL: unset */
+/* NULL: unset; of SETTING_TEXTS the last one. */
+const char *settings_text(const struct settings *s, enum setting_id id);
+/* Of SETTING_TEXTS, all of them in their order; *ret_count 0: unset. Borrowed. */
+const char *const *settings_texts(const struct settings *s, enum setting_id id, size_t *ret_count);
 bool settings_flag(const struct settings *s, enum setting_id id);
 int64_t settings_number(const struct settings *s, enum setting_id id); /* µs, bytes, integers */
 double settings_share(const struct settings *s, enum setting_id id);

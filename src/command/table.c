@@ -10,6 +10,7 @@ const struct command *const command_table[] = {
     &command_timeline,
     &command_survivors,
     &command_allocations,
+    &command_probe,
     &command_diagnose,
     &command_report,
     &command_summary,

@@ -161,14 +161,15 @@ static void a_beat_is_kept_exactly(void **state)
     (void)state;
     assert_int_equal(
         requests_read_beat(BEAT("[[\"\",\"(other)\",0],[\"GET\",\"/\",7]]",
-                               "[[2000000,5000,1000,9000,10,20,[0,5]],[0,1,1,1,1,1,[0]]]"),
+                               "[[2000000,5000,1000,9000,10,20,[0,5],7],[0,1,1,1,1,1,[0],7]]"),
             10000, &beat, &e),
         0);
     assert_true(beat->passed == 3);
     assert_true(beat->begun == 9 && beat->share == 0.5 && beat->route_count == 2);
     assert_string_equal(beat->routes[1].path, "/");
     assert_true(beat->routes[1].count == 7 && beat->floor_count == 2);
-    assert_true(beat->floors[0].wall_ms == 8000 && beat->floors[0].young == 1000);
+    assert_true(beat->floors[0].wall_ms == 8000 && beat->floors[0].young == 1000 &&
+                beat->floors[0].engine == 7);
     assert_true(beat->floors[0].counts[1] == 5 && beat->floors[1].counts[1] == 0);
     requests_beat_free(beat);
 }
@@ -177,9 +178,9 @@ static void a_beat_that_lies_is_refused(void **state)
 {
     static const char *const bad[] = {"", "7", "{\"v\":1}", BEAT("{}", "[]"), BEAT("[[1]]", "[]"),
         BEAT("[[\"GET\",\"/\",-1]]", "[]"), BEAT("[[\"GET\",\"/\",1.5]]", "[]"),
-        BEAT("[[\"GET\",\"/\",1]]", "[[0,1,1,1,1,1,[2]]]"),
-        BEAT("[[\"GET\",\"/\",1]]", "[[0,1,1,1,1,1,[1,1]]]"), BEAT("[]", "[[0,1,1,1,1]]"),
-        BEAT("[]", "[[-5,1,1,1,1,1,[]]]")};
+        BEAT("[[\"GET\",\"/\",1]]", "[[0,1,1,1,1,1,[2],7]]"),
+        BEAT("[[\"GET\",\"/\",1]]", "[[0,1,1,1,1,1,[1,1],7]]"), BEAT("[]", "[[0,1,1,1,1]]"),
+        BEAT("[]", "[[-5,1,1,1,1,1,[],7]]")};
     (void)state;
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         struct request_beat *beat = NULL;

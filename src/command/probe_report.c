@@ -1,0 +1,320 @@
+/* What a probe has found. */
+#include "command/probe_report.h"
+
+#include "base/text.h"
+#include "show/json.h"
+#include "show/table.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NAME_MAX_BYTES (5 * REQUESTS_TEXT_MAX) /* escaped: four bytes for one */
+#define TICKS_A_SECOND (1000000.0 / PROBE_REPORT_TICK_US)
+
+/* ---- judging ---- */
+
+/* The floors one above the other: what a snapshot left behind is taken off all that follow. */
+static void fill_input(const struct probe_facts *facts, double *bytes, double *counts)
+{
+    size_t columns = facts->route_count + 1;
+    double left_behind = 0, ticks = 0;
+    for (size_t i = 0; i < facts->round_count; i++) {
+        const struct probe_round *round = &facts->rounds[i];
+        double *row = counts + i * columns;
+        bytes[i] = round->floor_bytes - left_behind;
+        left_behind += round->next_bytes - round->floor_bytes;
+        ticks += (double)round->elapsed_us / PROBE_REPORT_TICK_US;
+        for (size_t j = 0; j < facts->route_count; j++)
+            row[j] = (i ? row[j - columns] : 0) + (double)round->counts[j];
+        row[columns - 1] = ticks;
+    }
+}
+
+int probe_report_make(const struct probe *probe, struct probe_report *ret, struct err *e)
+{
+    struct probe_report r = {.probe = probe, .facts = probe_facts(probe)};
+    size_t floors = r.facts.round_count, columns = r.facts.route_count + 1;
+    double *bytes = calloc(floors + 1, sizeof *bytes);
+    double *counts = calloc(floors * columns + 1, sizeof *counts);
+    r.estimates = calloc(columns, sizeof *r.estimates);
+    int rc = bytes && counts && r.estimates ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    if (rc == 0) {
+        struct routes_input in = {floors, columns, bytes, counts};
+        fill_input(&r.facts, bytes, counts);
+        rc = routes_estimate(&in, r.estimates, &r.summary, e);
+    }
+    free(bytes);
+    free(counts);
+    if (rc == 0)
+        *ret = r;
+    else
+        probe_report_clear(&r);
+    return rc;
+}
+
+void probe_report_clear(struct probe_report *r)
+{
+    free(r->estimates);
+    r->estimates = NULL;
+}
+
+/* Several routes that could not be told apart leak as one. */
+static bool leaks(const struct probe_report *r, size_t route)
+{
+    return r->estimates[route].leaks;
+}
+
+static bool was_used(const struct probe_report *r, size_t route)
+{
+    for (size_t i = 1; i < r->facts.round_count; i++)
+        if (r->facts.rounds[i].counts[route])
+            return true;
+    return false;
+}
+
+bool probe_report_exceeds(const struct probe_report *r, double most)
+{
+    for (size_t i = 0; i < r->facts.route_count; i++)
+        if (leaks(r, i) && r->estimates[i].bytes > most)
+            return true;
+    return false;
+}
+
+/* Routes by what they keep, then by requests; owned by the caller, NULL when memory is out. */
+static size_t *sort_routes(const struct probe_report *r, size_t *ret_count)
+{
+    size_t *order = calloc(r->facts.route_count + 1, sizeof *order);
+    size_t count = 0;
+    for (size_t i = 0; order && i < r->facts.route_count; i++) {
+        if (!was_used(r, i))
+            continue;
+        double kept = leaks(r, i) ? r->estimates[i].bytes : 0;
+        size_t at = count++;
+        for (; at > 0; at--) {
+            size_t before = order[at - 1];
+            if ((leaks(r, before) ? r->estimates[before].bytes : 0) >= kept)
+                break;
+            order[at] = before;
+        }
+        order[at] = i;
+    }
+    *ret_count = count;
+    return order;
+}
+
+/* Owned by the caller; NULL when memory is out. */
+static char *route_name(const struct probe_route *route)
+{
+    return text_format("%s%s%s", route->method, *route->method ? " " : "", route->path);
+}
+
+/* ---- JSON ---- */
+
+static void target_json(cJSON *root, const struct run_target *t, int *rc)
+{
+    cJSON *o = show_json_object(root, "target", rc);
+    show_json_integer(o, "target_id", t->id, rc);
+    show_json_word(o, "kind", target_kind_name(t->identity.kind), rc);
+    show_json_word(o, "title", t->identity.title, rc);
+    show_json_word(o, "address", t->identity.address, rc);
+    show_json_integer(o, "pid", t->identity.pid, rc);
+    show_json_word(o, "runtime_version", t->identity.runtime_version, rc);
+    show_json_word(o, "v8_version", t->identity.v8_version, rc);
+}
+
+/* The key is the target's words, so it is copied and made valid UTF-8. */
+static void count_json(cJSON *to, const struct probe_route *route, int64_t count, int *rc)
+{
+    char *name = route_name(route);
+    struct buf key = buf_new(NAME_MAX_BYTES);
+    if (*rc == 0)
+        *rc = name ? text_add_storable(&key, name, strlen(name)) : ERR_NOMEM;
+    if (*rc == 0 && !cJSON_AddNumberToObject(to, key.data, (double)count))
+        *rc = ERR_NOMEM;
+    buf_free(&key);
+    free(name);
+}
+
+static void rounds_json(cJSON *root, const struct probe_facts *facts, int *rc)
+{
+    cJSON *list = show_json_array(root, "rounds", rc);
+    for (size_t i = 1; i < facts->round_count; i++) {
+        const struct probe_round *round = &facts->rounds[i];
+        cJSON *o = show_json_object(list, NULL, rc);
+        cJSON *requests = show_json_object(o, "requests", rc);
+        for (size_t j = 0; j < facts->route_count; j++)
+            if (round->counts[j])
+                count_json(requests, &facts->routes[j], round->counts[j], rc);
+        show_json_number(o, "floor_bytes", round->floor_bytes, rc);
+        show_json_number(o, "seconds", (double)round->elapsed_us / 1e6, rc);
+        show_json_bool(o, "snapshot", round->snapshot, rc);
+    }
+}
+
+static void routes_json(cJSON *root, const struct probe_report *r, int *rc)
+{
+    cJSON *list = show_json_array(root, "routes", rc);
+    size_t count = 0;
+    size_t *order = sort_routes(r, &count);
+    if (!order)
+        *rc = *rc ? *rc : ERR_NOMEM;
+    for (size_t i = 0; i < count; i++) {
+        const struct probe_route *route = &r->facts.routes[order[i]];
+        const struct routes_estimate *estimate = &r->estimates[order[i]];
+        cJSON *o = show_json_object(list, NULL, rc);
+        show_json_word(o, "method", route->method, rc);
+        show_json_word(o, "route", route->path, rc);
+        show_json_number(o, "bytes_per_request", estimate->leaks ? estimate->bytes : NAN, rc);
+        show_json_number(o, "low", estimate->low, rc);
+        show_json_number(o, "high", estimate->high, rc);
+        show_json_bool(o, "leaks", estimate->leaks, rc);
+        show_json_number(o, "requests", estimate->requests, rc);
+        if (estimate->together >= 0)
+            show_json_integer(o, "together", estimate->together, rc);
+        else
+            show_json_null(o, "together", rc);
+    }
+    free(order);
+}
+
+static void load_json(cJSON *root, const struct probe_facts *facts, int *rc)
+{
+    cJSON *o = show_json_object(root, "load", rc);
+    show_json_integer(o, "sent", facts->sent, rc);
+    show_json_integer(o, "answered", facts->answered, rc);
+    show_json_integer(o, "failed", facts->failed, rc);
+    show_json_integer(o, "server_errors", facts->refused, rc);
+    show_json_integer(o, "warm_up_rounds", facts->warm_ups, rc);
+    show_json_bool(o, "warm", facts->settled, rc);
+}
+
+int probe_report_json(const struct show_out *out, const struct probe_report *r,
+    const struct recap_end *end, const cJSON *diagnosis, struct err *e)
+{
+    const struct probe_facts *facts = &r->facts;
+    const struct run *run = probe_run(r->probe);
+    const struct routes_estimate *time = &r->estimates[facts->route_count];
+    int rc = 0;
+    cJSON *root = show_json_object(NULL, NULL, &rc);
+    show_json_word(root, "schema", "heaptap.probe/1", &rc);
+    show_json_word(root, "run_id", end->run_id, &rc);
+    target_json(root, run_target_at(run, facts->target), &rc);
+    show_json_word(root, "reason", end->reason, &rc);
+    show_json_bool(root, "partial", facts->partial, &rc);
+    show_json_word(root, "verdict", routes_verdict_name(r->summary.verdict), &rc);
+    show_json_word(root, "routes_from", facts->hooked ? "target" : "load", &rc);
+    show_json_number(
+        root, "base_floor_bytes", facts->round_count ? facts->rounds[0].next_bytes : NAN, &rc);
+    rounds_json(root, facts, &rc);
+    routes_json(root, r, &rc);
+    show_json_number(
+        root, "idle_bytes_per_second", time->leaks ? time->bytes * TICKS_A_SECOND : NAN, &rc);
+    load_json(root, facts, &rc);
+    if (diagnosis)
+        show_json_add(root, "diagnosis", cJSON_Duplicate(diagnosis, true), &rc);
+    else
+        show_json_null(root, "diagnosis", &rc);
+    return show_json(out, root, rc, e);
+}
+
+/* ---- text ---- */
+
+static int routes_table(const struct show_out *out, const struct probe_report *r, struct err *e)
+{
+    static const struct show_column columns[] = {{"route", "route", SHOW_NAME, 0},
+        {"requests", "requests", SHOW_COUNT, 0},
+        {"bytes a request", "bytes_per_request", SHOW_COUNT, 0}, {"at least", "low", SHOW_COUNT, 0},
+        {"at most", "high", SHOW_COUNT, 0}, {"", "leaks", SHOW_WORD, 0}};
+    size_t count = 0;
+    size_t *order = sort_routes(r, &count);
+    struct show_table *table = show_table_new(columns, sizeof columns / sizeof *columns);
+    for (size_t i = 0; order && i < count; i++) {
+        const struct probe_route *route = &r->facts.routes[order[i]];
+        const struct routes_estimate *estimate = &r->estimates[order[i]];
+        char *name = route_name(route);
+        bool known = !isnan(estimate->bytes);
+        show_add_word(table, name);
+        show_add_integer(table, (int64_t)estimate->requests);
+        if (estimate->leaks)
+            show_add_integer(table, (int64_t)llround(estimate->bytes));
+        else
+            show_add_none(table);
+        for (int high = 0; high < 2; high++)
+            if (known)
+                show_add_integer(table, (int64_t)llround(high ? estimate->high : estimate->low));
+            else
+                show_add_none(table);
+        show_add_word(table, !estimate->leaks          ? known ? "keeps nothing that shows" : ""
+                             : estimate->together >= 0 ? "leaks (or one of its like)"
+                                                       : "leaks");
+        free(name);
+    }
+    int rc = order ? show_table(out, table, e) : err_set(e, ERR_NOMEM, "out of memory");
+    show_table_free(table);
+    free(order);
+    return rc;
+}
+
+static void print_verdict(const struct show_out *out, const struct probe_report *r)
+{
+    char size[TEXT_SHORT], noise[TEXT_SHORT];
+    const struct routes_summary *s = &r->summary;
+    const struct routes_estimate *time = &r->estimates[r->facts.route_count];
+    switch (s->verdict) {
+    case ROUTES_TOO_FEW:
+        fprintf(out->file, "%zu rounds are too few to tell: it takes %zu\n",
+            r->facts.round_count ? r->facts.round_count - 1 : 0,
+            s->floors_needed ? s->floors_needed - 1 : 0);
+        break;
+    case ROUTES_NO_GROWTH:
+        fprintf(out->file, "No route keeps anything that shows (noise from round to round: %s)\n",
+            text_size(noise, s->noise));
+        break;
+    case ROUTES_NAMED: break;
+    case ROUTES_TOGETHER:
+        fprintf(out->file,
+            "The heap grew by %s with the requests, but which of them keeps it cannot be told: "
+            "more rounds (--rounds) or requests (--count) tell\n",
+            text_size(size, s->growth));
+        break;
+    case ROUTES_UNEXPLAINED:
+        fprintf(out->file, "The heap grew by %s, and no route accounts for it\n",
+            text_size(size, s->growth));
+        break;
+    }
+    if (time->leaks)
+        fprintf(out->file, "It also grows without requests: %s a second\n",
+            text_size(size, time->bytes * TICKS_A_SECOND));
+}
+
+int probe_report_text(const struct show_out *out, const struct probe_report *r,
+    const struct recap_end *end, struct err *e)
+{
+    const struct probe_facts *facts = &r->facts;
+    char elapsed[TEXT_SHORT], requests[TEXT_SHORT], name[RECAP_NAME_SIZE];
+    const struct run_target *t = run_target_at(probe_run(r->probe), facts->target);
+    int64_t rounds = facts->round_count ? (int64_t)facts->round_count - 1 : 0;
+    recap_name(t, name);
+    fprintf(out->file, "probe of ");
+    int rc = show_text(out, name, strlen(name), e);
+    fprintf(out->file, " (%s %s): %lld of %lld rounds, %s requests answered, %s%s\n",
+        target_kind_name(t->identity.kind), t->identity.runtime_version, (long long)rounds,
+        (long long)facts->rounds_wanted, text_count(requests, facts->answered),
+        text_duration(elapsed, end->elapsed_us), facts->partial ? "; ended early" : "");
+    if (facts->refused || facts->failed)
+        fprintf(out->file, "%lld answers were errors of the server, %lld requests had no answer\n",
+            (long long)facts->refused, (long long)facts->failed);
+    if (rounds > 0 && !facts->settled)
+        fprintf(
+            out->file, "the warm-up did not settle in %lld rounds\n", (long long)facts->warm_ups);
+    fprintf(out->file, "\n");
+    if (rc == 0 && rounds > 0)
+        rc = routes_table(out, r, e);
+    print_verdict(out, r);
+    if (!facts->hooked && rounds > 0)
+        fprintf(out->file, "Requests are counted as they were sent: the target has no hook\n");
+    if (end->record)
+        fprintf(out->file, "run %s in %s\n", end->run_id, end->record);
+    return rc ? rc : show_out_finish(out, e);
+}
