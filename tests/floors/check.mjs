@@ -21,6 +21,7 @@ export const floors = {
 const thirdParty = [
     { match: /^libwebsockets\.h$/, room: 'cdp', files: 1 },
     { match: /^wslay\//, room: 'cdp', files: 1 },
+    { match: /^curl\//, room: 'collect', files: 1 },
     { match: /^editline\/|^histedit\.h$/, room: 'command', files: 1 },
     { match: /^(postgresql\/)?libpq-fe\.h$/, room: 'store', files: 1 },
     { match: /^sqlite3\.h$/, room: 'store' }, // the journal and the questions asked of it
