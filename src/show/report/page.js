@@ -191,8 +191,37 @@
             .join(' · ');
     }
 
+    // The suspect in a sentence, and in a second one who holds, feeds and allocates it.
+    function suspectSentence(suspect) {
+        const { instances, bytes } = suspect;
+        const grown = isNumber(instances?.last) && instances.last !== instances.first;
+        const retained = isNumber(bytes?.retained_growth) && bytes.retained_growth > 0;
+        const span = diagnosis?.evidence?.span_seconds;
+        return [
+            h('code', {}, text(suspect.class) || 'A class that no snapshot has shown'),
+            diagnosis.verdict === 'leak' ? ' grows and is never let go' : ' grows',
+            grown || retained ? ': ' : '',
+            grown ? `${signed(count)(instances.growth)} ${Math.abs(instances.growth) === 1 ? 'object' : 'objects'}` : '',
+            retained ? `${grown ? ', ' : ''}+${size(bytes.retained_growth)}` : '',
+            isNumber(span) && span > 0 ? ` in ${duration(span * 1000)}` : '',
+        ];
+    }
+    function suspectMore(suspect) {
+        const parts = [];
+        const holder = suspect.holder ?? {};
+        const route = list(suspect.routes)[0];
+        const site = list(suspect.allocated_at)[0];
+        if (holder.name)
+            parts.push(['held by ', text(holder.class), ' ', h('code', {}, text(holder.name)), holder.location?.url ? ` (${place(holder.location)})` : '']);
+        else if (holder.text || holder.class) parts.push(['held by ', prose(holder.text || holder.class)]);
+        if (route) parts.push([h('code', {}, `${text(route.method)} ${text(route.route)}`.trim()), ` keeps ${size(route.bytes_per_request)} a request`]);
+        if (site) parts.push(['allocated at ', h('code', {}, place(site) || text(site.function))]);
+        return parts.flatMap((part, i) => (i ? ['; ', part] : [part]));
+    }
+
     function verdictBox() {
         const word = verdicts[diagnosis?.verdict] ? diagnosis.verdict : 'inconclusive';
+        const suspect = (word === 'leak' || word === 'growth') && suspects[0];
         // The sentence begins with the word, which stands above it already.
         let sentence = text(doc.headline).replace(/^(Leak|Growth|No leak|Inconclusive): /, '');
         if (!sentence) sentence = 'This run could not be diagnosed';
@@ -203,7 +232,8 @@
             'section',
             { class: `verdict ${word}` },
             h('p', { class: 'word' }, sign(diagnosis?.verdict), verdicts[diagnosis?.verdict] ?? 'Not diagnosed'),
-            h('h1', {}, prose(sentence)),
+            h('h1', {}, suspect ? suspectSentence(suspect) : prose(sentence)),
+            suspect ? h('p', { class: 'sub' }, suspectMore(suspect)) : null,
             kind && isNumber(hourly) && hourly > 0 && suspects.length
                 ? h('p', { class: 'soft' }, `${kind} is what grows.`)
                 : null,
@@ -275,7 +305,7 @@
         if (f) fact('Function', h('code', {}, text(f.name ?? f.function) || '(anonymous)'), f.url ? [' at ', h('code', {}, place(f, true))] : '');
         const held = text(holder.text) || [text(holder.class), text(holder.name)].filter(Boolean).join(' ');
         if (held)
-            fact('Held by', prose(held), holder.location?.url ? [', from ', h('code', {}, place(holder.location, true))] : '');
+            fact('Held by', prose(held), holder.location?.url && !held.includes(`${holder.location.url}:${holder.location.line}`) ? [', from ', h('code', {}, place(holder.location, true))] : '');
         if (list(holder.path).length) fact('Path', path(holder.path));
         for (const [i, r] of list(suspect.routes).slice(0, 5).entries())
             fact(
@@ -284,7 +314,7 @@
                 ` keeps ${size(r.bytes_per_request)} a request`,
                 isNumber(r.low) && isNumber(r.high) ? h('span', { class: 'soft' }, ` (${size(r.low)} to ${size(r.high)})`) : '',
                 isNumber(r.instances_per_request) && r.instances_per_request >= 0.01
-                    ? h('span', { class: 'soft' }, `, ${Number(r.instances_per_request.toFixed(2))} objects`)
+                    ? h('span', { class: 'soft' }, `, ${Number(r.instances_per_request.toFixed(2))} of these objects`)
                     : ''
             );
         for (const [i, site] of list(suspect.allocated_at).slice(0, first ? 4 : 2).entries())
