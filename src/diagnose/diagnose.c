@@ -214,6 +214,13 @@ static int note_next(struct diagnosis *d, const struct evidence_target *t, struc
     return 0;
 }
 
+static void drop_suspects(struct diagnosis *d)
+{
+    for (size_t i = 0; i < d->suspect_count; i++)
+        diagnosis_suspect_clear(&d->suspects[i]);
+    d->suspect_count = 0;
+}
+
 /* ---- snapshots of a run ---- */
 
 /* The epoch with most snapshots, of several the latest: within it objects have one id. */
@@ -284,6 +291,42 @@ static size_t thin_files(const struct evidence_snapshot **list, size_t count)
     return FILES_MAX;
 }
 
+/* Takes the file that a failure names out of the list; false: it names none. */
+static bool take_out(struct snapshots_file *files, size_t *count, const struct err *why)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (!strstr(why->text, files[i].path))
+            continue;
+        memmove(&files[i], &files[i + 1], (*count - i - 1) * sizeof *files);
+        (*count)--;
+        return true;
+    }
+    return false;
+}
+
+/* A file that cannot be read is said and left out: the record knows enough to go on. */
+static int read_files(struct diagnosis *d, struct snapshots_file *files, size_t *count,
+    const struct diagnose_options *o, struct err *e)
+{
+    for (;;) {
+        struct err why = ERR_NONE;
+        int rc = snapshots_read(d, files, *count, o, &why);
+        bool broken = rc == ERR_FORMAT || rc == ERR_IO || rc == ERR_NOSPACE || rc == ERR_NOMEM;
+        if (rc == 0)
+            return 0;
+        if (!broken) {
+            *e = why;
+            return rc;
+        }
+        drop_suspects(d);
+        rc = diagnosis_note(d, e, "left out: %s", why.text);
+        if (rc)
+            return rc;
+        if (!take_out(files, count, &why))
+            *count = 0;
+    }
+}
+
 static int read_snapshots(struct diagnosis *d, const struct evidence_target *t,
     const struct diagnose_options *o, int64_t *ret_first_ms, int64_t *ret_last_ms, struct err *e)
 {
@@ -296,7 +339,7 @@ static int read_snapshots(struct diagnosis *d, const struct evidence_target *t,
         count = thin_files(list, count);
         for (size_t i = 0; i < count; i++)
             files[i] = (struct snapshots_file){list[i]->file, list[i]->id, list[i]->wall_ms};
-        rc = snapshots_read(d, files, count, o, e);
+        rc = read_files(d, files, &count, o, e);
     }
     if (rc == 0 && count) {
         *ret_first_ms = files[0].wall_ms;
@@ -333,13 +376,6 @@ static bool counts_decide(const struct evidence_target *t, const struct trend *t
 }
 
 /* ---- suspects and the verdict ---- */
-
-static void drop_suspects(struct diagnosis *d)
-{
-    for (size_t i = 0; i < d->suspect_count; i++)
-        diagnosis_suspect_clear(&d->suspects[i]);
-    d->suspect_count = 0;
-}
 
 #define SUSPECT_SHARE 0.3 /* of the growth, for a suspect that decides */
 

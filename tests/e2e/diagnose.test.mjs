@@ -150,6 +150,12 @@ test('a run ends with the leak named, and the record repeats it without the file
     assert.match(text.stdout, /GET \/keep keeps [\d.]+ KB a request/);
 
     const files = ws.files().filter((name) => name.endsWith('.heapsnapshot'));
+    fs.truncateSync(path.join(ws.dir, files[1]), 100_000);
+    const damaged = await again(t, ws);
+    assertLeak(damaged, { className: 'Visit' });
+    assert.equal(damaged.evidence.snapshots, said.evidence.snapshots - 1);
+    assert.ok(damaged.notes.some((note) => note.includes(files[1])), damaged.notes.join('\n'));
+
     for (const name of files) fs.rmSync(path.join(ws.dir, name));
     const without = await again(t, ws);
     assertLeak(without, { className: 'Visit' });
