@@ -160,7 +160,9 @@ static int note_trend(struct diagnosis *d, const struct judgement *j, struct err
     case TREND_UNCLEAR:
         if (t->follows_load)
             return diagnosis_note(d, e,
-                "what grew goes with the number of requests in flight: more traffic, not a leak");
+                "what grew goes with the number of requests in flight, which grew too: that is "
+                "more traffic, "
+                "or cannot be told from it; steady traffic tells");
         return diagnosis_note(d, e, "growth of %s over %s cannot be told from noise (floor %s)",
             text_size(size, t->growth), text_duration(span, (int64_t)(t->span * 1e6)),
             text_size(noise, t->noise));

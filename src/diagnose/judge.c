@@ -323,7 +323,8 @@ static int judge_part(
     if (rc)
         return rc;
     ret->verdict = judge_trend(&ret->trend, ret->series.strong);
-    if (ret->trend.shape == TREND_RISING || ret->trend.shape == TREND_TOO_FEW)
+    if (ret->trend.shape == TREND_RISING || ret->trend.shape == TREND_TOO_FEW ||
+        ret->trend.follows_load)
         return 0;
     return judge_busy(t, kind, ret, e);
 }

@@ -7,19 +7,24 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STARTS          6   /* candidates for the end of the warm-up */
-#define WARM_UP_MOST    0.5 /* of the points */
-#define WARM_UP_RATIO   2.0 /* of the variance that is left with the first points to that without */
-#define WARM_UP_LEFT    0.2 /* of all growth, that there is behind a warm-up at least */
-#define WARM_UP_POINTS  8   /* fewer are all used */
-#define STEADY_SHARE    0.5 /* of the first half's rate, that the last half has at least */
-#define STILL_SHARE     0.25 /* of the mean rate, that a tail which grows no more has at most */
-#define LEAST_DRIFT     0.1  /* a series too short to show its drift has some all the same */
-#define AGREE_SHARE     0.6 /* of the growth by intervals, that there is from end to end at least */
-#define END_POINTS_MAX  64
-#define TAIL_POINTS     4
-#define TAIL_EXPECTED   1.5 /* noise floors that a tail would have grown by */
-#define FLAT_POINTS_MIN 3
+#define STARTS           6   /* candidates for the end of the warm-up */
+#define WARM_UP_MOST     0.5 /* of the points */
+#define WARM_UP_RATIO    2.0 /* of the variance that is left with the first points to that without */
+#define WARM_UP_LEFT     0.2  /* of all growth, that there is behind a warm-up at least */
+#define WARM_UP_POINTS   8    /* fewer are all used */
+#define STEADY_SHARE     0.5  /* of the first half's rate, that the last half has at least */
+#define STILL_SHARE      0.25 /* of the mean rate, that a tail which grows no more has at most */
+#define LOAD_POINTS      5
+#define LOAD_LEAST       2.0 /* requests in flight at the most: fewer hold nothing to speak of */
+#define LOAD_RATIO       1.5 /* of the most to the least in flight */
+#define LOAD_CORRELATION 0.7
+#define LOAD_STEADY      0.95
+#define LEAST_DRIFT      0.1 /* a series too short to show its drift has some all the same */
+#define AGREE_SHARE      0.6 /* of the growth by intervals, that there is from end to end at least */
+#define END_POINTS_MAX   64
+#define TAIL_POINTS      4
+#define TAIL_EXPECTED    1.5 /* noise floors that a tail would have grown by */
+#define FLAT_POINTS_MIN  3
 
 /* The points that count, oldest first; owned. */
 struct points {
@@ -203,24 +208,44 @@ static int judge_halves(const struct points *p, size_t first, struct trend *t, s
     return rc;
 }
 
+/* How far two series go together, -1 to 1. */
+static double correlation(const double *a, const double *b, size_t count)
+{
+    double x = 0, y = 0, xx = 0, yy = 0, xy = 0;
+    for (size_t i = 0; i < count; i++) {
+        x += a[i] / (double)count;
+        y += b[i] / (double)count;
+    }
+    for (size_t i = 0; i < count; i++) {
+        xx += (a[i] - x) * (a[i] - x);
+        yy += (b[i] - y) * (b[i] - y);
+        xy += (a[i] - x) * (b[i] - y);
+    }
+    return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : 0;
+}
+
+/* Where more and more is in flight and the bytes go with it, growth has to be there beside it. */
 static int judge_load(const struct points *p, size_t first, struct trend *t, struct err *e)
 {
     struct rate rate;
     size_t last = p->count - 1;
-    if (!p->load || t->growth_low <= t->noise)
+    if (!p->load || t->growth_low <= t->noise || last - first < LOAD_POINTS)
         return 0;
     double least = INFINITY, most = -INFINITY;
     for (size_t i = first; i <= last; i++) {
         least = fmin(least, p->load[i]);
         most = fmax(most, p->load[i]);
     }
-    if (most <= 1 || most <= 1.5 * least || last - first < 5)
+    size_t count = p->count - first;
+    if (most <= LOAD_LEAST || most <= LOAD_RATIO * least ||
+        correlation(p->bytes + first, p->load + first, count) < LOAD_CORRELATION)
         return 0;
+    /* A load that rises as steadily as time cannot be told from time. */
+    bool steady = correlation(p->seconds + first, p->load + first, count) > LOAD_STEADY;
     int rc = find_rate(p, first, last, true, &rate, e);
     if (rc)
         return rc;
-    t->follows_load = (rate.slope - rate.error) * t->span <= t->noise &&
-                      fabs(rate.slope) < STILL_SHARE * t->slope;
+    t->follows_load = steady || (rate.slope - rate.error) * t->span <= t->noise;
     if (t->follows_load) {
         t->slope = rate.slope;
         t->low = rate.slope - rate.error;

@@ -192,8 +192,10 @@ static void growth_with_what_is_in_flight_is_told_from_a_leak(void **state)
     assert_int_equal(trend_judge(&in, &t, &e), 0);
     assert_true(t.follows_load);
     assert_int_not_equal(t.shape, TREND_RISING);
-    for (int i = 0; i < 24; i++)
-        bytes[i] += 100000.0 * 5 * i;
+    for (int i = 0; i < 24; i++) {
+        load[i] = 10 + 60 * random_share();
+        bytes[i] = 20 * MB + 60000 * load[i] + 100000.0 * 5 * i + 30000 * random_normal();
+    }
     assert_int_equal(trend_judge(&in, &t, &e), 0);
     assert_false(t.follows_load);
     assert_int_equal(t.shape, TREND_RISING);
