@@ -62,6 +62,10 @@
     const hash = /^(?=.*\d)[0-9a-f]{12,}$/i;
     const token = /^(?=.*\d)(?=.*[a-z])[\w.~-]{20,}$/i;
 
+    // A pattern that matches everything is of no route: *, /*splat, /{*splat}, (.*)
+    const everything = /^\/?(\*\w*|\{\/?\*\w+\}|\(\.\*\))$/;
+    const saysNothing = (pattern) => pattern.includes('*') && everything.test(pattern);
+
     class Route {
         constructor(method, path) {
             this.method = method;
@@ -142,9 +146,11 @@
     // The framework's own pattern where the request shows it: express leaves it in request.route.
     function routeOf(request, pattern) {
         const { method } = request;
-        if (pattern !== '') return patternRoute(methodOf(method), method, pattern);
+        if (pattern !== '' && !saysNothing(pattern))
+            return patternRoute(methodOf(method), method, pattern);
         const { route } = request;
-        if (route !== undefined && route !== null && typeof route.path === 'string') {
+        if (route !== undefined && route !== null && typeof route.path === 'string' &&
+            !saysNothing(route.path)) {
             const { baseUrl } = request;
             if (baseUrl === '' || baseUrl === undefined)
                 return patternRoute(methodOf(method), method, route.path);

@@ -287,6 +287,20 @@ export function freePort(host = '127.0.0.1') {
     });
 }
 
+// TCP ports that a process listens on.
+export function listening(pid) {
+    const inodes = new Set();
+    for (const fd of fs.readdirSync(`/proc/${pid}/fd`))
+        try {
+            inodes.add(/^socket:\[(\d+)\]/.exec(fs.readlinkSync(`/proc/${pid}/fd/${fd}`))?.[1]);
+        } catch {
+            // closed meanwhile
+        }
+    return ['tcp', 'tcp6'].flatMap((name) => fs.readFileSync(`/proc/${pid}/net/${name}`, 'utf8').split('\n').slice(1)
+        .map((line) => line.trim().split(/\s+/)).filter((words) => words[3] === '0A' && inodes.has(words[9]))
+        .map((words) => parseInt(words[1].split(':')[1], 16)));
+}
+
 export function alive(pid) {
     try {
         process.kill(pid, 0);

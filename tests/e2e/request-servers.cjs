@@ -1,7 +1,9 @@
 // A server of one framework, for the tests of --requests: request-servers.cjs KIND PACKAGES. Every
 // kind answers GET /hello, GET /products/ID, POST /items, GET /slow (after 300 ms) and GET /never.
 const http = require('node:http');
+const https = require('node:https');
 const { createRequire } = require('node:module');
+const { readFileSync } = require('node:fs');
 const path = require('node:path');
 const { Worker, isMainThread, workerData } = require('node:worker_threads');
 
@@ -12,7 +14,7 @@ const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 function listening(server) {
     const { port } = server.address();
-    console.log(`listening on ${kind === 'http2' ? 'http2' : 'http'}://127.0.0.1:${port}`);
+    console.log(`listening on ${['http2', 'https'].includes(kind) ? kind : 'http'}://127.0.0.1:${port}`);
 }
 function serve(handler) {
     const server = http.createServer(handler);
@@ -70,6 +72,19 @@ const kinds = {
         app.get('/never', () => new Promise(() => {}));
         const server = load('@hono/node-server').serve(
             { fetch: app.fetch, port: 0, hostname: '127.0.0.1' }, () => listening(server));
+    },
+    // KEY and CERT: files.
+    https() {
+        const { KEY, CERT } = process.env;
+        const server = https.createServer({ key: readFileSync(KEY), cert: readFileSync(CERT) }, plain);
+        server.listen(0, '127.0.0.1', () => listening(server));
+    },
+    // What express serves with one handler for everything, as react-router-serve and others do.
+    everything() {
+        const app = load('express')();
+        app.use('/mounted', load('express').Router().all('*', plain));
+        app.all('*', plain);
+        serve(app);
     },
     http2() {
         const server = require('node:http2').createServer();

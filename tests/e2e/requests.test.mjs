@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import http from 'node:http';
 import http2 from 'node:http2';
+import https from 'node:https';
 import net from 'node:net';
 import path from 'node:path';
 import test from 'node:test';
 import {
-    assertError, assertExit, assertNoGap, evaluate, freePort, get, heaptap, here, house, jsonLines, sleep, sql,
+    assertError, assertExit, assertNoGap, evaluate, freePort, get, heaptap, here, house, jsonLines, listening, sleep, sql,
     startHeaptap, startTarget, until, versions, workspace,
 } from './lib.mjs';
 
@@ -116,6 +117,49 @@ for (const node of versions) {
         }
     });
 }
+
+test('https is followed, and one handler for everything has the routes of its paths', async (t) => {
+    const ws = workspace(t);
+    const [key, cert] = ['key.pem', 'cert.pem'].map(ws.path);
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
+        '-subj', '/CN=localhost', '-keyout', key, '-out', cert], { stdio: 'pipe' });
+    for (const [node, kind] of [['18', 'https'], ['26', 'https'], ['22', 'everything']]) {
+        const ws = workspace(t);
+        const target = await startTarget(t, { node, script, args: [kind, packages], env: { KEY: key, CERT: cert },
+            listens: kind !== 'https' });
+        const url = target.url ?? (await target.printed(/listening on (https:\/\/\S+)/, 'stdout'))[1];
+        const run = await follow(t, ws, target);
+        const ask = (page) => new Promise((resolve, reject) => (kind === 'https' ? https : http)
+            .get(url + page, { rejectUnauthorized: false, agent: false }, (r) => r.resume().on('end', resolve)).on('error', reject));
+        await ask('/hello');
+        await ask('/products/17?x=1');
+        if (kind === 'everything')
+            await ask('/mounted/products/3');
+        await run.followed(kind === 'everything' ? 3 : 2);
+        await run.end();
+        assert.deepEqual(pairs(ws).map((row) => row.route).sort(),
+            ['/hello', ...(kind === 'everything' ? ['/mounted/products/:n'] : []), '/products/:n'], `${kind} ${node}`);
+    }
+});
+
+test('a react-router-serve production server is followed by the paths of its routes', async (t) => {
+    for (const node of ['20', '26']) { // react-router 7 is made for Node 20 and later
+        const ws = workspace(t);
+        const target = await startTarget(t, { node, script: path.join(packages, 'node_modules/@react-router/serve/bin.js'),
+            args: [path.join(here, 'react-router-build.mjs')], env: { PORT: '0', HOST: '127.0.0.1' }, listens: false });
+        await target.printed(/react-router-serve\] http/, 'stdout');
+        const port = await until(() => listening(target.pid).find((one) => one !== target.port), 'its port');
+        target.url = `http://127.0.0.1:${port}`;
+        const run = await follow(t, ws, target);
+        await get(target.url, '/hello?token=secret', 2);
+        await get(target.url, '/products/17');
+        await post(`${target.url}/items`);
+        await run.followed(4);
+        await run.end();
+        assert.deepEqual(pairs(ws).map((row) => [row.method, row.route, row.status]).sort(),
+            [['GET', '/hello', 200], ['GET', '/hello', 200], ['GET', '/products/:n', 200], ['POST', '/items', 201]]);
+    }
+});
 
 test('a worker that serves is followed', async (t) => {
     for (const node of ['18', '26']) {

@@ -1,0 +1,1 @@
+export default function handler(request, response) { response.status(201).end(); }
