@@ -48,7 +48,11 @@
     let begun = 0;
     let aborted = 0;
     let failure = ''; // the first exception of ours: it must not reach the app
+    // The inspector may call beat() and stop() between any two steps of ours: a row or a batch is being
+    // made, and must not be sent.
+    let making = false;
     function failed(error) {
+        making = false;
         failure ||= String(error);
     }
     // HTTP/2 has its channels from Node 22 on.
@@ -239,6 +243,7 @@
             dropped++;
             return;
         }
+        making = true;
         if (route.batch !== batch) {
             route.batch = batch;
             route.index = texts.push(route.path) - 1;
@@ -266,13 +271,15 @@
         rows[at + EXTERNAL + 1] = heap.external_memory / 8;
         rows[at + RSS] = row.rss / 1024;
         rows[at + RSS + 1] = rss / 1024;
-        if (filled === 1) flushTimer.refresh();
-        else if (filled === BATCH_ROWS) flush();
+        making = false;
+        if (filled === BATCH_ROWS || stopped !== '') flush();
+        else if (filled === 1) flushTimer.refresh();
     }
 
     let epoch = now();
     function flush() {
-        if (filled === 0 || (unread >= options.window && stopped === '')) return;
+        if (making || filled === 0 || (unread >= options.window && stopped === '')) return;
+        making = true;
         const began = now();
         const count = filled;
         try {
@@ -290,6 +297,7 @@
         texts = [];
         textIndex.clear();
         epoch = now();
+        making = false;
         // What is far from the average is mostly a GC, or a machine that ran something else.
         const took = Math.min((epoch - began) * 1000, 4 * flushCost);
         flushCost += (took - flushCost) / 8;
