@@ -134,6 +134,13 @@ static void add_route(struct words *w, const struct diagnosis_route *r)
     add(w, " a request");
 }
 
+/* Whether the routes have one figure, a mean over them, because they came in one proportion. */
+static bool are_together(const struct diagnosis_suspect *s)
+{
+    return s->route_count >= 2 && s->routes[0].bytes == s->routes[1].bytes &&
+           s->routes[0].low == s->routes[1].low && s->routes[0].high == s->routes[1].high;
+}
+
 /* ---- the headline ---- */
 
 static void add_suspect_headline(
@@ -155,7 +162,12 @@ static void add_suspect_headline(
         add(w, ", held by ");
         add_holder(w, s);
     }
-    if (s->route_count) {
+    if (are_together(s)) {
+        add(w, ", ");
+        add_size(w, s->routes[0].bytes);
+        add(w, " kept a request by %s %s, %s %s or both", s->routes[0].method, s->routes[0].route,
+            s->routes[1].method, s->routes[1].route);
+    } else if (s->route_count) {
         add(w, ", ");
         add_route(w, &s->routes[0]);
     }
@@ -177,6 +189,10 @@ static void add_pace(struct words *w, const struct diagnosis *d)
 {
     if (isnan(d->bytes_per_hour))
         return;
+    if (d->verdict == DIAGNOSIS_NO_LEAK && !(d->low > 0)) {
+        add(w, "does not grow");
+        return;
+    }
     add(w, "%s by ", d->bytes_per_hour < 0 ? "shrinks" : "grows");
     add_size(w, fabs(d->bytes_per_hour));
     add(w, " an hour");
