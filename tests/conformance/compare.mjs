@@ -1,7 +1,7 @@
 // Compares heaptap's engine with DevTools' own code, node by node, class by class, row by row:
 //
 //   compare.mjs --dump HEAP_DUMP --heaptap HEAPTAP --bundle DEVTOOLS.mjs --work FOLDER
-//               [--runtime NODE]... [--chromium PROGRAM] [--file SNAPSHOT]... [--pair OLD NEW]... [--long]
+//               [--runtime NODE]... [--chromium PROGRAM] [--deno PROGRAM] [--file SNAPSHOT]... [--pair OLD NEW]... [--long]
 //               [--random COUNT] [--seed FIRST]
 //
 // With runtimes it takes snapshots on the spot: of programs/*.cjs, each in two states. Exit code 1
@@ -209,6 +209,11 @@ for (let seed = Number(o.seed ?? 1), end = seed + Number(o.random ?? 0); seed < 
     const [old, now] = ['a', 'b'].map(x => join(o.work, `random-${seed}-${x}.heapsnapshot`));
     write(2 * seed, old);
     write(2 * seed + 1, now);
+    await comparePair(old, now);
+}
+for (const program of o.deno ? ['corners', 'server'] : []) { // the third needs what Deno does not have
+    const [old, now] = ['a', 'b'].map(x => join(o.work, `${program}-deno-${x}.heapsnapshot`));
+    execFileSync(o.deno, ['run', '-A', new URL(`programs/${program}.cjs`, import.meta.url).pathname, old, now, 'long'], {stdio: 'inherit'});
     await comparePair(old, now);
 }
 if (o.chromium) {

@@ -11,6 +11,9 @@
 // --what live measures the live profile in the same way: nothing attached, attached without it, and
 // with it (give it --seconds 10: its first reading comes after 7.5 s, and belongs to its price).
 //
+// --what allocations measures what records allocations: sampling (survivors, a sample every 32 KB), tracking
+// (timeline) and stacks (timeline --stacks), each while it records. Give it --modes and few rounds.
+//
 // Needs wrk and a release build (HEAPTAP_BIN, else build/release/heaptap). Prints JSON Lines.
 import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -38,7 +41,13 @@ process.on('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 
 const quiet = ['--requests', '--live-profile', 'off'];
-const modes = values.what === 'live' ? {
+const record = (...words) => ({ command: [...words, '--duration', '10m'], ready: /(recording for)/ });
+const modes = values.what === 'allocations' ? {
+    without: null,
+    sampling: record('survivors'),
+    tracking: record('timeline'),
+    stacks: record('timeline', '--stacks', '--yes'),
+} : values.what === 'live' ? {
     without: null,
     attached: ['--live-profile', 'off'],
     live: [],
@@ -82,12 +91,16 @@ async function load(url, seconds) {
     return { requests: Number(/(\d+) requests in/.exec(text)[1]), p99: number * { us: 0.001, ms: 1, s: 1000 }[unit] };
 }
 
+let files = 0;
+
 async function measure(target, pid, mode) {
     let follower;
     if (modes[mode]) {
-        follower = started(heaptap, ['run', target.port, '--no-snapshots',
-            '--metrics-interval', '60s', '--db', `sqlite:${root}/${mode}.db`, '--json', ...modes[mode]],
-        [/("event":"attached")/]);
+        const db = ['--db', `sqlite:${root}/${mode}.db`];
+        follower = modes[mode].command
+            ? started(heaptap, [...modes[mode].command, '-o', `${root}/${mode}-${++files}`, target.port, ...db], [modes[mode].ready])
+            : started(heaptap, ['run', target.port, '--no-snapshots',
+                '--metrics-interval', '60s', ...db, '--json', ...modes[mode]], [/("event":"attached")/]);
         await follower.ready;
         await new Promise((resolve) => setTimeout(resolve, 500));
     }
