@@ -1,6 +1,7 @@
 /* The mixes of a probe. */
 #include "collect/mix.h"
 
+#define ROUNDS_LEAST 12 /* fewer floors say little of their own noise */
 #define COUNT_A_KIND 100
 #define COUNT_LEAST  300 /* of few kinds: what is kept must stand out from V8's own noise */
 #define QUIET_PART   2   /* a quiet round has that part of the requests: fewer, and V8 drops code */
@@ -8,7 +9,8 @@
 
 int64_t mix_rounds(size_t kinds)
 {
-    return MIX_CYCLES * ((int64_t)kinds + 1);
+    int64_t rounds = MIX_CYCLES * ((int64_t)kinds + 1);
+    return rounds < ROUNDS_LEAST ? ROUNDS_LEAST : rounds;
 }
 
 int64_t mix_count(size_t kinds)

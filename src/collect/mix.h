@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MIX_CYCLES 3 /* each kind stands out so often */
+#define MIX_CYCLES 3 /* each kind stands out so often, at the least */
 
 /* Rounds that tell so many kinds apart, and requests of a round that do. */
 int64_t mix_rounds(size_t kinds);

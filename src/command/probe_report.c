@@ -10,7 +10,13 @@
 #include <string.h>
 
 #define NAME_MAX_BYTES (5 * REQUESTS_TEXT_MAX) /* escaped: four bytes for one */
-#define TICKS_A_SECOND (1000000.0 / PROBE_REPORT_TICK_US)
+/* A round is left out when the squares of what is not explained fall to a ninth without it. */
+#define OUTLIER_RATIO      9
+#define OUTLIER_BYTES      16384.0
+#define OUTLIER_SHARE      6      /* at most one round of so many */
+#define OUTLIER_FLOORS_MAX 200    /* of more, one rise spoils little */
+#define READING_BYTES      2048.0 /* half of what run_floor.c takes for the same */
+#define TICKS_A_SECOND     (1000000.0 / PROBE_REPORT_TICK_US)
 
 /* ---- judging ---- */
 
@@ -31,6 +37,99 @@ static void fill_input(const struct probe_facts *facts, double *bytes, double *c
     }
 }
 
+/* Squares of what is left of the growth from floor to floor. */
+static double unexplained(const struct routes_input *in, const struct routes_estimate *estimates)
+{
+    double sum = 0;
+    for (size_t i = 1; i < in->floor_count; i++) {
+        double rest = in->bytes[i] - in->bytes[i - 1];
+        for (size_t j = 0; j < in->route_count; j++) {
+            size_t at = i * in->route_count + j;
+            if (!isnan(estimates[j].bytes))
+                rest -= estimates[j].bytes * (in->counts[at] - in->counts[at - in->route_count]);
+        }
+        sum += rest * rest;
+    }
+    return sum;
+}
+
+/* The input without the growth and the requests between floors at - 1 and at, into arrays of the
+ * same size. */
+static struct routes_input without(
+    const struct routes_input *in, size_t at, double *bytes, double *counts)
+{
+    size_t columns = in->route_count, kept = 0;
+    for (size_t i = 0; i < in->floor_count; i++) {
+        if (i == at)
+            continue;
+        bool behind = i > at;
+        bytes[kept] = in->bytes[i] - (behind ? in->bytes[at] - in->bytes[at - 1] : 0);
+        for (size_t j = 0; j < columns; j++)
+            counts[kept * columns + j] =
+                in->counts[i * columns + j] -
+                (behind ? in->counts[at * columns + j] - in->counts[(at - 1) * columns + j] : 0);
+        kept++;
+    }
+    return (struct routes_input){kept, columns, bytes, counts};
+}
+
+/* A runtime grows by some 50 KB once in its life, at any time: of few rounds, one such rise spoils
+ * the figures of all. Leaves the round out without which nearly all is explained. */
+static int leave_out_one(struct probe_report *r, double *bytes, double *counts, size_t *floors,
+    bool *ret_left, struct err *e)
+{
+    size_t columns = r->facts.route_count + 1, best = 0;
+    struct routes_input in = {*floors, columns, bytes, counts};
+    double *other_bytes = calloc(*floors, sizeof *bytes);
+    double *other_counts = calloc(*floors * columns, sizeof *counts);
+    struct routes_estimate *estimates = calloc(columns, sizeof *estimates);
+    double before = unexplained(&in, r->estimates), least = before;
+    struct routes_summary summary;
+    int rc = other_bytes && other_counts && estimates ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    for (size_t at = 1; rc == 0 && at < *floors; at++) {
+        struct routes_input other = without(&in, at, other_bytes, other_counts);
+        rc = routes_estimate(&other, estimates, &summary, e);
+        double rest = rc == 0 ? unexplained(&other, estimates) : INFINITY;
+        if (rest < least) {
+            least = rest;
+            best = at;
+        }
+    }
+    *ret_left =
+        rc == 0 && best && before > OUTLIER_BYTES * OUTLIER_BYTES && least * OUTLIER_RATIO < before;
+    if (*ret_left) {
+        struct routes_input other = without(&in, best, other_bytes, other_counts);
+        rc = routes_estimate(&other, r->estimates, &r->summary, e);
+        *floors = other.floor_count;
+        memcpy(bytes, other_bytes, *floors * sizeof *bytes);
+        memcpy(counts, other_counts, *floors * columns * sizeof *counts);
+        r->left_out++;
+    }
+    free(other_bytes);
+    free(other_counts);
+    free(estimates);
+    return rc;
+}
+
+/* A floor is read to about READING_BYTES, however well the regression fits. */
+static void widen(struct probe_report *r, const double *counts, size_t floors)
+{
+    size_t columns = r->facts.route_count + 1;
+    for (size_t j = 0; j < columns; j++) {
+        struct routes_estimate *estimate = &r->estimates[j];
+        double squares = 0;
+        for (size_t i = 1; i < floors; i++) {
+            double count = counts[i * columns + j] - counts[(i - 1) * columns + j];
+            squares += count * count;
+        }
+        if (isnan(estimate->bytes) || squares <= 0)
+            continue;
+        double margin = REGRESS_Z_99 * READING_BYTES / sqrt(squares);
+        estimate->low = fmax(estimate->low - margin, 0);
+        estimate->high += margin;
+    }
+}
+
 int probe_report_make(const struct probe *probe, struct probe_report *ret, struct err *e)
 {
     struct probe_report r = {.probe = probe, .facts = probe_facts(probe)};
@@ -44,6 +143,12 @@ int probe_report_make(const struct probe *probe, struct probe_report *ret, struc
         fill_input(&r.facts, bytes, counts);
         rc = routes_estimate(&in, r.estimates, &r.summary, e);
     }
+    bool left = floors <= OUTLIER_FLOORS_MAX;
+    size_t most = floors ? (floors - 1) / OUTLIER_SHARE : 0;
+    while (rc == 0 && left && r.summary.verdict != ROUTES_TOO_FEW && r.left_out < most)
+        rc = leave_out_one(&r, bytes, counts, &floors, &left, e);
+    if (rc == 0)
+        widen(&r, counts, floors);
     free(bytes);
     free(counts);
     if (rc == 0)
@@ -210,6 +315,7 @@ int probe_report_json(const struct show_out *out, const struct probe_report *r,
     routes_json(root, r, &rc);
     show_json_number(
         root, "idle_bytes_per_second", time->leaks ? time->bytes * TICKS_A_SECOND : NAN, &rc);
+    show_json_integer(root, "rounds_left_out", (int64_t)r->left_out, &rc);
     load_json(root, facts, &rc);
     if (diagnosis)
         show_json_add(root, "diagnosis", cJSON_Duplicate(diagnosis, true), &rc);
@@ -312,6 +418,11 @@ int probe_report_text(const struct show_out *out, const struct probe_report *r,
     if (rc == 0 && rounds > 0)
         rc = routes_table(out, r, e);
     print_verdict(out, r);
+    if (r->left_out)
+        fprintf(out->file,
+            "Left out: %zu round%s in which the heap rose or fell by much that no "
+            "request explains\n",
+            r->left_out, r->left_out == 1 ? "" : "s");
     if (!facts->hooked && rounds > 0)
         fprintf(out->file, "Requests are counted as they were sent: the target has no hook\n");
     if (end->record)

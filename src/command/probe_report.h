@@ -16,6 +16,7 @@ struct probe_report {
      * PROBE_REPORT_TICK_US */
     struct routes_estimate *estimates;
     struct routes_summary summary;
+    size_t left_out; /* rounds that rose by much that nothing explains */
 };
 #define PROBE_REPORT_TICK_US 100000
 

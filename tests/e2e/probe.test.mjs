@@ -58,7 +58,7 @@ for (const node of ['18', '22', '26'])
         assert.equal(other.bytes_per_request, null);
         // Every request of a round was counted by the hook, in mixes that differ.
         assert.equal(answer.routes_from, 'target');
-        assert.equal(answer.rounds.length, 9);
+        assert.equal(answer.rounds.length, 12);
         const first = answer.rounds[0].requests;
         assert.equal(first['GET /cart'] + first['GET /json'], 120);
         assert.ok(first['GET /cart'] !== answer.rounds[1].requests['GET /cart']);
