@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "diagnose/judge.h"
+#include "diagnose/suspects.h"
 #include "heap/heap.h"
 
 #include <ctype.h>
@@ -68,22 +69,30 @@ static int on_progress(void *arg, enum heap_phase phase, double done)
         r->options->arg, r->what, ((double)r->file + fmin(fmax(part, 0), 1)) / (double)r->count);
 }
 
-static int read_totals(const struct snapshots_file *files, size_t count,
+/* One after the other, so that one is in memory at a time; the last one names what has grown. */
+static int read_files(struct diagnosis *d, const struct snapshots_file *files, size_t count,
     const struct diagnose_options *o, double *ret_bytes, struct err *e)
 {
     struct reading reading = {.options = o, .count = count};
     struct heap_options options = {.progress = on_progress, .arg = &reading};
-    for (size_t i = 0; i < count; i++) {
+    struct suspects *suspects = suspects_new(count);
+    int rc = suspects ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < count && rc == 0; i++) {
         struct heap *h = NULL;
         reading.file = i;
         snprintf(reading.what, sizeof reading.what, "reading snapshot %zu of %zu", i + 1, count);
-        int rc = heap_open(files[i].path, &options, &h, e);
-        if (rc)
-            return rc;
+        if ((rc = heap_open(files[i].path, &options, &h, e)) != 0)
+            break;
         ret_bytes[i] = (double)heap_total_size(h);
+        if (i + 1 < count)
+            rc = suspects_add(suspects, h, e);
+        else
+            rc = suspects_name(
+                suspects, h, o->suspects_max ? o->suspects_max : DIAGNOSE_SUSPECTS, d, e);
         heap_close(h);
     }
-    return 0;
+    suspects_free(suspects);
+    return rc;
 }
 
 static int add_files(
@@ -142,7 +151,7 @@ int snapshots_read(struct diagnosis *d, const struct snapshots_file *files, size
         return 0;
     double *bytes = calloc(count, sizeof *bytes);
     int rc =
-        bytes ? read_totals(files, count, o, bytes, e) : err_set(e, ERR_NOMEM, "out of memory");
+        bytes ? read_files(d, files, count, o, bytes, e) : err_set(e, ERR_NOMEM, "out of memory");
     if (rc == 0)
         rc = add_files(d, files, count, e);
     if (rc == 0)

@@ -1,0 +1,53 @@
+/* The frontier between what was there before and what has come since: for everything new, the
+ * object that it hangs on. Growth is put together by holder and class of the unit that hangs there.
+ *
+ * A *unit* is a new object right behind the frontier with all that it alone retains; a node is in
+ * one unit at the most (the dominator tree). What engines keep inside an object (tables, element
+ * stores, lists of reactions), and objects that were only made anew around old contents
+ * (state = {...state, x}), belong to the holder: units hang beneath them. A unit that several ways
+ * hold has a dominator far up; its holder is the old object among its retainers that fits best. */
+#ifndef HEAPTAP_DIAGNOSE_FRONTIER_H
+#define HEAPTAP_DIAGNOSE_FRONTIER_H
+
+#include "diagnose/births.h"
+
+/* How good an object is as an answer to "who holds it". */
+enum frontier_rank {
+    FRONTIER_ROOTS,   /* the root, synthetic nodes, the engine's own */
+    FRONTIER_WEAK,    /* a WeakMap: its keys hold the values */
+    FRONTIER_MINOR,   /* a closure, a list of timers */
+    FRONTIER_CONTEXT, /* variables of a function */
+    FRONTIER_OBJECT,
+};
+
+struct frontier_group {
+    uint32_t holder;   /* node */
+    uint32_t variable; /* string number of the variable, for the variables of a function; or NONE */
+    uint32_t class;    /* of the units, a number as in class_of */
+    uint32_t example;  /* the largest unit; HEAP_NONE: the holder's own size has grown */
+    uint32_t units, members;             /* members: new nodes of that class in the units */
+    uint64_t bytes, self;                /* of all new nodes in the units; of the members alone */
+    uint64_t born_bytes[BIRTHS_MAX + 1]; /* by the number of the first snapshot that has them */
+    uint32_t holders;                    /* more than 1: as many objects of the holder's class */
+};
+
+struct frontier;
+
+/* born as births_mark makes it, borrowed. */
+int frontier_find(
+    struct heap *h, const uint8_t *born, struct frontier **ret, struct err *e) MUST_USE;
+void frontier_free(struct frontier *f); /* takes NULL */
+
+/* Largest first; the caller may change them. */
+size_t frontier_groups(struct frontier *f, struct frontier_group **ret);
+/* The group, in the order of frontier_groups, that a new node belongs to; HEAP_NONE: to none. */
+uint32_t frontier_group_of(const struct frontier *f, uint32_t node);
+
+/* Kept inside of an object by the engine; for these the next dominator that is not. */
+bool frontier_is_inside(const struct heap *h, uint32_t node);
+uint32_t frontier_lift(const struct heap *h, uint32_t node);
+enum frontier_rank frontier_rank(const struct heap *h, uint32_t node);
+/* "" for a node whose class has no sized instance. Borrowed from the heap. */
+const char *frontier_class_name(const struct heap *h, uint32_t class);
+
+#endif

@@ -1,0 +1,41 @@
+/* What a person calls the object that holds on: the variable, property, event, private field or
+ * collection, with the way to it from the roots and where it stands in the source. */
+#ifndef HEAPTAP_DIAGNOSE_HOLDER_H
+#define HEAPTAP_DIAGNOSE_HOLDER_H
+
+#include "diagnose/diagnosis.h"
+#include "diagnose/frontier.h"
+
+/* What a holder is by its structure. */
+enum holder_kind {
+    HOLDER_OTHER,
+    HOLDER_LISTENERS, /* of an emitter or event target */
+    HOLDER_TIMERS,
+    HOLDER_PROMISE, /* reactions that wait for it */
+    HOLDER_MAP,     /* Map, or an object used as one */
+    HOLDER_SET,
+    HOLDER_ARRAY,
+    HOLDER_VARIABLE, /* of a function */
+};
+
+struct holder {
+    enum holder_kind kind;
+    uint32_t named; /* the object that has the name: an emitter, the owner of a field; or NONE */
+};
+
+/* Fills s->holder for a group (all but what the growth is: the text is begun, not finished). */
+int holder_describe(struct heap *h, const uint8_t *born, const struct frontier_group *g,
+    struct diagnosis_suspect *s, struct holder *ret, struct err *e) MUST_USE;
+
+/* The closure that a unit is, or that a timer, listener or promise holds; HEAP_NONE. */
+uint32_t holder_callback(const struct heap *h, uint32_t unit);
+/* Where a closure, or the constructor of an object, stands; NULL in *ret if the file has no
+ * location. Owned by the caller: free function and url, then it. */
+int holder_place(
+    struct heap *h, uint32_t node, struct diagnosis_place **ret, struct err *e) MUST_USE;
+
+/* The target of a node's first edge with the name, of the kinds property and internal; HEAP_NONE.
+ */
+uint32_t holder_property(const struct heap *h, uint32_t node, const char *name);
+
+#endif
