@@ -22,7 +22,7 @@ static int script_order(const void *a, const void *b)
 static const struct script *find_script(const struct heap *h, uint32_t script_id)
 {
     const struct script key = {.script_id = script_id};
-    return bsearch(&key, h->scripts, h->script_count, sizeof key, script_order);
+    return h->scripts ? bsearch(&key, h->scripts, h->script_count, sizeof key, script_order) : NULL;
 }
 
 /* Every script with a function that has a location; the places are sorted by node, not by script,
