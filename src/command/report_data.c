@@ -159,12 +159,16 @@ static int read_stored(struct reader *reader, const char *run_id, cJSON **ret_su
     return 0;
 }
 
-static bool names_somebody(const struct diagnosis *d)
+static bool has_holder(const cJSON *suspects)
 {
-    return d && d->suspect_count && (d->suspects[0].holder.text || d->suspects[0].class_name);
+    const cJSON *holder =
+        cJSON_GetObjectItemCaseSensitive(cJSON_GetArrayItem(suspects, 0), "holder");
+    return cJSON_IsString(cJSON_GetObjectItemCaseSensitive(holder, "text")) ||
+           cJSON_IsString(cJSON_GetObjectItemCaseSensitive(holder, "class"));
 }
 
-/* What was stored then stands in for suspects that cannot be found now: files may be gone. */
+/* What was stored then stands in for suspects that cannot be found now, or whose holder only the
+ * snapshots could tell that are gone. */
 static int add_stored(
     struct reader *reader, const char *run_id, cJSON *document, cJSON *diagnosis, struct err *e)
 {
@@ -174,6 +178,11 @@ static int add_stored(
     int rc = read_stored(reader, run_id, &suspects, &verdict, e);
     if (rc)
         return rc;
+    const cJSON *found = cJSON_GetObjectItemCaseSensitive(diagnosis, "suspects");
+    if (suspects && cJSON_GetArraySize(found) > 0 && !has_holder(suspects)) {
+        cJSON_Delete(suspects); /* it says no more */
+        suspects = NULL;
+    }
     if (suspects) {
         if (!diagnosis)
             diagnosis = show_json_object(document, "diagnosis", &json_rc);
@@ -211,7 +220,7 @@ static int add_diagnosis(struct reader *reader, const char *run_id,
         free(headline);
     }
     rc = json_rc ? err_set(e, json_rc, "out of memory") : 0;
-    if (rc == 0 && !names_somebody(d))
+    if (rc == 0 && !has_holder(cJSON_GetObjectItemCaseSensitive(json, "suspects")))
         rc = add_stored(reader, run_id, document, json, e);
     diagnosis_free(d);
     return rc;

@@ -475,7 +475,9 @@ static void put_answer(struct words *w, const cJSON *document)
         put(w, "\n");
     }
     if (cJSON_IsTrue(get(document, "suspects_stored")))
-        put(w, "- the suspects are those that were stored with the run\n");
+        put(w, "- the suspects are those that were stored with the run: what is still there does "
+               "not name "
+               "their holder\n");
     cJSON_ArrayForEach(item, get(diagnosis, "suspects"))
     {
         if (shown++ < SUSPECTS_SHOWN)

@@ -192,15 +192,18 @@ test('suspects that were stored are shown when the snapshots cannot name any now
     const ws = workspace(t);
     await hostileRecord(t, ws);
     const suspect = { rank: 1, class: 'Ledger', holder: { class: 'Map', name: 'ledgers', text: 'Map `ledgers`' } };
-    sqlite(ws.db, `DELETE FROM memory_metrics; DELETE FROM heap_classes;
-        INSERT INTO suspects (run_id, seq, created_at, rank, verdict, detail) VALUES
+    sqlite(ws.db, `INSERT INTO suspects (run_id, seq, created_at, rank, verdict, detail) VALUES
         ('00000000-0000-4000-8000-000000000001', 1, '2026-01-01T00:10:00.000Z', 1, 'leak', '${JSON.stringify(suspect)}'),
         ('00000000-0000-4000-8000-000000000001', 2, '2026-01-01T00:10:00.000Z', 2, 'leak', 'no JSON at all')`);
-    const made = await heaptap(t, ws, ['report', '--db', `sqlite:${ws.db}`, '-o', '-']);
-    assertExit(made, 0);
-    const document = data(made.stdout);
-    assert.equal(document.suspects_stored, true);
-    assert.deepEqual(document.diagnosis.suspects, [suspect]);
+    // The record alone names a class here, but nobody who holds it; then it names nothing at all.
+    for (const change of ['', 'DELETE FROM memory_metrics; DELETE FROM heap_classes; DELETE FROM allocation_sites']) {
+        sqlite(ws.db, change);
+        const made = await heaptap(t, ws, ['report', '--db', `sqlite:${ws.db}`, '-o', '-']);
+        assertExit(made, 0);
+        const document = data(made.stdout);
+        assert.equal(document.suspects_stored, true);
+        assert.deepEqual(document.diagnosis.suspects, [suspect]);
+    }
     const ticket = await heaptap(t, ws, ['report', '--db', `sqlite:${ws.db}`, '--markdown']);
     assert.match(ticket.stdout, /### `Ledger`[^]*held by Map/);
 });

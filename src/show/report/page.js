@@ -239,7 +239,7 @@
                 : null,
             doc.diagnosis_problem ? h('p', { class: 'soft' }, `Why: ${text(doc.diagnosis_problem)}.`) : null,
             doc.suspects_stored
-                ? h('p', { class: 'soft' }, 'The suspects are those that were stored with the run: its snapshots could not name any now.')
+                ? h('p', { class: 'soft' }, 'The suspects are those that were stored with the run: what is still there does not name their holder.')
                 : null
         );
     }
