@@ -381,6 +381,17 @@ static bool counts_decide(const struct evidence_target *t, const struct trend *t
 
 #define SUSPECT_SHARE 0.3 /* of the growth, for a suspect that decides */
 
+/* Objects whose bytes are outside the heap. */
+static bool owns_external(const char *class_name)
+{
+    static const char *const names[] = {"Buffer", "ArrayBuffer", "SharedArrayBuffer", "Uint8Array",
+        "Float64Array", "Float32Array", "Int32Array", "Uint32Array", "DataView"};
+    for (size_t i = 0; class_name && i < sizeof names / sizeof *names; i++)
+        if (strcmp(class_name, names[i]) == 0)
+            return true;
+    return false;
+}
+
 /* Suspects are objects that stayed from snapshot to snapshot, without noise: they decide where
  * floors do not, and say nothing where nothing grows. load: what grew goes with what is in flight.
  */
@@ -397,6 +408,10 @@ static int weigh_suspects(struct diagnosis *d, bool load, struct err *e)
         drop_suspects(d);
         return rc;
     }
+    /* Readings tell the two memories apart, the sizes of snapshots hold both. */
+    if (d->floors < 3 && d->memory == MEMORY_JS_HEAP && s->share > 0.5 &&
+        owns_external(s->class_name))
+        d->memory = MEMORY_EXTERNAL;
     bool enough = (double)s->retained_growth >= TREND_NOISE_BYTES && !(s->share < SUSPECT_SHARE);
     if (d->verdict != DIAGNOSIS_INCONCLUSIVE || load || !enough || d->snapshots < 2)
         return 0;
