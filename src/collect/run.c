@@ -140,6 +140,8 @@ static void on_event(void *arg, struct target *t, const char *method, const cJSO
         return;
     if (r->capture && r->captured == w)
         capture_event(r->capture, method, params);
+    if (w && r->handlers->event)
+        r->handlers->event(r->arg, &w->facts, method, params);
 }
 
 static void on_said(void *arg, const char *text)
@@ -184,7 +186,7 @@ static void on_down(void *arg, const struct err *why, int64_t next_try_us)
     }
     if (r->child && r->stage == RUNNING)
         child_look_again(r->child);
-    if (r->stage > RUNNING)
+    if (r->stage > RUNNING || (r->options.by_hand && r->stage == RUNNING))
         return;
     if (all_ended(r)) {
         r->why = *why;
@@ -215,7 +217,7 @@ static const struct attachment_handlers attachment_handlers = {
 
 /* ---- the command of the run ---- */
 
-static int add_link(struct run *r, struct link *link, const struct address *address, struct err *e)
+int run_link_start(struct run *r, struct link *link, const struct address *address, struct err *e)
 {
     struct attachment_options options = {.address = *address,
         .follow = !r->options.manual && !r->options.stepped,
@@ -241,7 +243,7 @@ static void child_serving(void *arg, pid_t pid, const char *how)
     run_say(r, NULL, false, "watching pid %d: %s", (int)pid, how);
     if (link->attachment) {
         attachment_set_pid(link->attachment, pid);
-    } else if (add_link(r, link, &address, &e) != 0) {
+    } else if (run_link_start(r, link, &address, &e) != 0) {
         r->why = e;
         run_finish(r, "not reached");
     }
@@ -370,11 +372,11 @@ static int start_links(struct run *r, const struct run_options *o, struct err *e
         r->links[0].run = r;
         return child_start(r->loop, o->command, o->match, &child_handlers, r, &r->child, e);
     }
-    r->links = calloc(o->address_count, sizeof *r->links);
+    r->links = calloc(o->by_hand ? RUN_LINKS_MAX : o->address_count, sizeof *r->links);
     if (!r->links)
         return err_set(e, ERR_NOMEM, "out of memory");
     for (size_t i = 0; i < o->address_count && rc == 0; i++) {
-        rc = add_link(r, &r->links[i], &o->addresses[i], e);
+        rc = run_link_start(r, &r->links[i], &o->addresses[i], e);
         r->link_count = i + 1;
     }
     return rc;

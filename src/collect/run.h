@@ -23,6 +23,7 @@ struct run_options {
     int64_t max_snapshots; /* of each target, and as many of its requests; 0: no bound */
     bool manual;           /* one snapshot by hand, then the end; schedule and share do not count */
     bool stepped; /* floors and snapshots when run_take_… asks; a lost target is not sought */
+    bool by_hand; /* captures when run_capture asks; only run_finish ends a run that was attached */
     int64_t duration_us; /* from the first attach; 0: until run_finish */
     int64_t wait_us, give_up_us;
     const char *folder, *label; /* label NULL: "run" */
@@ -106,6 +107,8 @@ struct run_handlers {
         void *arg, const struct run_target *t, int64_t id, const struct request_row *row);
     void (*progress)(void *arg, const struct run_target *t, const char *phase, int64_t done,
         int64_t total, int64_t bytes, int64_t elapsed_us);
+    /* What the target sends and the run itself has no use for; may be NULL. */
+    void (*event)(void *arg, const struct run_target *t, const char *method, const cJSON *params);
     /* Of a timeline while it records; may be NULL. */
     void (*recorded)(void *arg, const struct run_target *t, const struct recording *recording);
     /* path: where it is or would have been. again: refused for the same causes as the time before.
@@ -142,6 +145,39 @@ void run_count_requests(
 
 /* run_finish, because of why. */
 void run_fail(struct run *r, const char *reason, const struct err *why);
+/* ---- for a run by hand ---- */
+
+/* Follows another address, too; ret_link names it below. ERR_FULL past RUN_LINKS_MAX. */
+#define RUN_LINKS_MAX 64
+int run_add(struct run *r, const struct address *address, size_t *ret_link, struct err *e) MUST_USE;
+/* It will not be tried any more. */
+bool run_link_ended(const struct run *r, size_t link);
+/* The target at index while it is attached, else NULL. */
+struct target *run_target_live(const struct run *r, size_t index);
+/* Which address the target at index belongs to. */
+size_t run_target_link(const struct run *r, size_t index);
+
+struct run_capture_wish {
+    enum capture_kind kind;
+    const char *label;  /* copied */
+    const char *output; /* the file's path, NULL: named by the run; copied */
+    int64_t recording_us;
+    int64_t sample_every; /* bytes, of a profile */
+    bool stacks;
+    struct guard_limits limits;
+};
+/* Begins a capture of the target at index; what came of it comes as any other's, with the trigger
+ * "manual". ERR_LOST: it is gone; ERR_REFUSED: another capture of this run is on. */
+int run_capture(
+    struct run *r, size_t index, const struct run_capture_wish *wish, struct err *e) MUST_USE;
+/* The target whose capture is on, SIZE_MAX: none is. */
+size_t run_capturing(const struct run *r);
+/* Ends a recording early and keeps it. */
+void run_end_recording(struct run *r);
+/* Waits no longer for the capture that is on: no file stays; the target may go on with it. */
+void run_drop_capture(struct run *r);
+/* Follows the requests of the target at index, or leaves them alone again. */
+int run_follow(struct run *r, size_t index, bool on, struct err *e) MUST_USE;
 
 /* Drops what is running; nothing half-written stays. ended is not called. */
 void run_abort(struct run *r);

@@ -116,7 +116,7 @@ static void schedule_timeline(struct watched *w, int64_t at_us)
     timer_start(w->timeline_timer, at_us > now ? at_us - now : 0);
 }
 
-static void captured(void *arg, const struct capture_outcome *o)
+void run_capture_ended(void *arg, const struct capture_outcome *o)
 {
     struct run *r = arg;
     struct watched *w = r->captured;
@@ -156,7 +156,8 @@ static void captured(void *arg, const struct capture_outcome *o)
         if (o->state != CAPTURE_COMPLETE)
             r->why = o->why;
         run_finish(r, "done");
-    } else if (r->stage == RUNNING && w->target && o->kind == CAPTURE_TIMELINE) {
+    } else if (r->stage == RUNNING && w->target && o->kind == CAPTURE_TIMELINE &&
+               !r->options.by_hand) {
         schedule_timeline(w, r->capture_started_us + r->options.timeline_interval_us);
     } else if (scheduled && r->stage == RUNNING && w->target && wants_more(w)) {
         int64_t wait_us = r->options.snapshot_interval_us;
@@ -210,7 +211,7 @@ static const struct capture_handlers capture_handlers = {
     .progress = on_progress,
     .quota_room = quota_room,
     .make_room = make_room,
-    .done = captured,
+    .done = run_capture_ended,
 };
 
 static int make_path(struct run *r, const struct watched *w, const char *label, struct err *e)
@@ -235,7 +236,7 @@ static void prepare_capture(
     if (run_pairs_due(w)) {
         r->capture_trigger = "request";
         run_pairs_begin_capture(w, o, ret_label);
-    } else if (o->kind == CAPTURE_TIMELINE && !r->options.manual) {
+    } else if (o->kind == CAPTURE_TIMELINE && !r->options.manual && !r->options.by_hand) {
         r->capture_trigger = "interval";
         w->timeline_due = false;
     } else {
@@ -288,7 +289,7 @@ static void start_capture(struct run *r, struct watched *w, enum capture_kind ki
             .rss_before = -1,
             .rss_peak = -1,
             .verdict = {.forecast = {.by = "rule", .nodes = -1}}};
-        captured(r, &outcome);
+        run_capture_ended(r, &outcome);
     }
 }
 

@@ -40,6 +40,8 @@ struct watched {             /* one target */
     struct requests *follow;   /* NULL: its requests are not followed */
     bool follow_over;          /* the hook failed */
     struct floor_steps *floor; /* NULL: none was asked for yet */
+    struct requests **spent;   /* followers that were stopped; they go with the session */
+    size_t spent_count;
     struct timer *gc_timer;
     int64_t gc_asked_us;
     int64_t last_request_id;
@@ -92,6 +94,10 @@ void run_record_event(
 /* Goes on to the next stage when nothing holds this one any more. */
 void run_leave_if_done(struct run *r);
 
+/* Attaches to an address as one more link, which has room. */
+int run_link_start(
+    struct run *r, struct link *link, const struct address *address, struct err *e) MUST_USE;
+
 /* ---- run_target.c ---- */
 /* The record of a target that was attached: an old one if it is the same process again. NULL when
  * memory is out. */
@@ -106,6 +112,8 @@ void run_requests_attach(struct watched *w);
 /* Takes the hook out, ahead of leaving. */
 void run_requests_leave(struct watched *w);
 void run_requests_gone(struct watched *w);
+/* Stops the follower and puts it aside, so that another one may be attached. */
+int run_requests_set_aside(struct watched *w, struct err *e) MUST_USE;
 void run_requests_collect(void *watched); /* a timer's function: a collection is due */
 void run_requests_free(struct watched *w);
 bool run_requests_followed(const struct watched *w);
@@ -145,6 +153,9 @@ void run_capture_schedule(struct watched *w, int64_t at_us);
 void run_capture_next(struct run *r);
 /* Marks those targets that get a last snapshot. */
 void run_capture_last(struct run *r);
+
+/* What a capture of the run has come to. */
+void run_capture_ended(void *run, const struct capture_outcome *o);
 
 /* ---- run_keep.c ---- */
 int run_keep_start(struct run *r, const struct run_options *o, struct err *e) MUST_USE;

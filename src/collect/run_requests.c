@@ -419,8 +419,32 @@ void run_requests_leave(struct watched *w)
     requests_stop(w->follow);
 }
 
+int run_requests_set_aside(struct watched *w, struct err *e)
+{
+    if (!w->follow)
+        return 0;
+    struct requests **grown = realloc(w->spent, (w->spent_count + 1) * sizeof(struct requests *));
+    if (!grown)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    run_requests_leave(w);
+    w->spent = grown;
+    w->spent[w->spent_count++] = w->follow;
+    w->follow = NULL;
+    return 0;
+}
+
+static void free_spent(struct watched *w)
+{
+    for (size_t i = 0; i < w->spent_count; i++)
+        requests_free(w->spent[i]);
+    free(w->spent);
+    w->spent = NULL;
+    w->spent_count = 0;
+}
+
 void run_requests_gone(struct watched *w)
 {
+    free_spent(w);
     timer_stop(w->gc_timer);
     run_pairs_gone(w);
     requests_free(w->follow);
@@ -449,6 +473,7 @@ void run_requests_free(struct watched *w)
 {
     struct run_requests *q = &w->facts.requests;
     run_pairs_free(w);
+    free_spent(w);
     requests_free(w->follow);
     for (size_t i = 0; i < q->route_count; i++) {
         free(q->routes[i].method);

@@ -72,13 +72,14 @@ static void done(void *arg, const struct capture_outcome *o)
     r->survivors = NULL;
     r->captured = NULL;
     r->capture_path = NULL;
-    if (o->state != CAPTURE_COMPLETE)
+    if (o->state != CAPTURE_COMPLETE && !r->options.by_hand)
         r->why = o->why;
-    else if (r->options.ret_path)
+    else if (o->state == CAPTURE_COMPLETE && r->options.ret_path)
         *r->options.ret_path = strdup(o->file->path);
     r->handlers->snapshot(r->arg, &w->facts, "manual", o->file ? o->file->path : path, o, false);
     free(path);
-    run_finish(r, "done");
+    if (!r->options.by_hand)
+        run_finish(r, "done");
     run_leave_if_done(r);
 }
 

@@ -73,7 +73,7 @@ static int run(const struct invocation *in, struct err *e)
     enum stacks_view stacks = STACKS_FLAT;
     int rc = choose(in, &view, &stacks, e);
     if (rc == 0)
-        rc = sink_open(in->settings, &out, e);
+        rc = sink_of(in, &out, e);
     if (rc == 0 && view == VIEW_DIFF)
         rc = sites_open(in, in->words[0], &old, NULL, e);
     const char *path = in->words[in->word_count - 1];

@@ -4,6 +4,22 @@
 
 #include "command/settings.h"
 
+struct heap;
+struct show_out;
+struct invocation;
+
+/* Where a command runs that no shell started: the prompt. It may run in a thread of its own. */
+struct embedding {
+    const struct show_out *out; /* where answers go; the settings choose the format */
+    /* Snapshots come from here and go back, so that they can be kept open. */
+    int (*open)(
+        void *arg, const struct invocation *in, const char *path, struct heap **ret, struct err *e);
+    void (*close)(void *arg, struct heap *h);
+    bool (*cancelled)(void *arg); /* the user does not want the answer any more */
+    void *arg;
+    bool foreign_ids; /* object ids of its snapshots do not compare */
+};
+
 /* What the user asked for, as a command's run function gets it; all borrowed. */
 struct invocation {
     const struct command *command;
@@ -11,6 +27,7 @@ struct invocation {
     char **words; /* the words that are no options, NULL-terminated by count only */
     int word_count;
     char **after; /* NULL-terminated words behind "--", NULL if there was none */
+    const struct embedding *embedding; /* NULL: a shell started the command */
 };
 
 struct command {
@@ -38,6 +55,7 @@ const char *command_nearest(const char *word);
 
 extern const struct command command_targets;
 extern const struct command command_run;
+extern const struct command command_attach;
 extern const struct command command_snapshot;
 extern const struct command command_timeline;
 extern const struct command command_survivors;

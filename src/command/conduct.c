@@ -6,9 +6,9 @@
 #include "base/text.h"
 #include "collect/folder.h"
 #include "command/conclude.h"
+#include "command/logbook.h"
 #include "command/narrate.h"
 #include "show/json.h"
-#include "store/ship.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -20,19 +20,15 @@
 #include <unistd.h>
 
 #define ANSWER_MAX       16
-#define JOURNAL_CLOSE_US (10 * 1000000LL)
 #define SIGNAL_EXIT_BASE 128
 #define EXIT_LEAK        1
-#define DRAIN_SLICE_MS   20
 
 struct conductor {
     struct loop *loop;
     const struct conduct_job *job; /* NULL: a plain run */
     struct run *run;
     struct narrator *narrator;
-    struct database *database;
-    struct journal *journal;
-    struct shipper *shipper; /* with PostgreSQL in use */
+    struct logbook logbook;
     struct watch *signal_watch;
     struct timer *timeout;
     int signal_fd;
@@ -142,107 +138,29 @@ static int open_signals(struct conductor *c, struct err *e)
     return watch_new(c->loop, c->signal_fd, on_signal, c, &c->signal_watch, e);
 }
 
-/* {"settings":{"metrics-interval":"1s",…},"given":["metrics-interval"]}: what is in force, and what
- * of it is no default. The database is left out: its words may hold a password. Owned by the
- * caller. */
-static char *describe_settings(const struct invocation *in)
+/* The loop has ended, so signals are read here. */
+static bool hurried(void *arg, int wait_ms)
 {
-    int rc = 0;
-    cJSON *root = show_json_object(NULL, NULL, &rc);
-    cJSON *all = show_json_object(root, "settings", &rc);
-    cJSON *given = show_json_array(root, "given", &rc);
-    for (const enum setting_id *id = in->command->settings; *id != SET_END; id++) {
-        const char *text = settings_text(in->settings, *id);
-        if (*id == SET_DB || !text)
-            continue;
-        show_json_word(all, setting_get(*id)->name, text, &rc);
-        if (settings_given(in->settings, *id))
-            show_json_word(given, NULL, setting_get(*id)->name, &rc);
-    }
-    char *json = rc == 0 ? cJSON_PrintUnformatted(root) : NULL;
-    cJSON_Delete(root);
-    return json;
-}
-
-/* Rows go into SQLite first, always; with PostgreSQL in use they are shipped from there. */
-static int open_record(struct conductor *c, const struct invocation *in, struct err *e)
-{
-    const struct settings *s = in->settings;
-    struct journal_options options = {.no_migrate = settings_flag(s, SET_NO_MIGRATE)};
-    struct shipper_options shipping = {.outbox_bytes = settings_number(s, SET_OUTBOX_SIZE),
-        .local_keep_us =
-            settings_given(s, SET_LOCAL_KEEP) ? settings_number(s, SET_LOCAL_KEEP) : 0};
-    int rc =
-        database_choose(settings_text(s, SET_DB), settings_text(s, SET_SCHEMA), &c->database, e);
-    if (rc)
-        return rc;
-    bool ships = database_is_postgres(c->database);
-    if (ships)
-        rc = shipper_check(c->database, options.no_migrate, e);
-    options.path = database_path(c->database);
-    if (rc == 0)
-        rc = journal_open(&options, &c->journal, e);
-    if (rc)
-        return rc;
-    struct store_run row;
-    store_row_clear(STORE_RUNS, &row);
-    row.label = settings_text(s, SET_LABEL);
-    row.command_line = in->command->name;
-    row.version = HEAPTAP_VERSION;
-    row.destination = database_destination(c->database);
-    char *settings = describe_settings(in);
-    row.detail = settings;
-    rc = settings ? journal_begin_run(c->journal, &row, e) : err_set(e, ERR_NOMEM, "out of memory");
-    cJSON_free(settings);
-    if (rc == 0 && ships)
-        rc = shipper_start(c->database, &shipping, journal_run_id(c->journal), &c->shipper, e);
-    return rc;
-}
-
-/* Waits until PostgreSQL has what is left, drain_us have passed, or the user wants to leave at
- * once. The loop has ended, so signals are read here. */
-static void drain(struct conductor *c, int64_t drain_us)
-{
-    int64_t until_us = clock_monotonic_us() + drain_us;
-    shipper_drain(c->shipper);
-    while (!shipper_drained(c->shipper) && clock_monotonic_us() < until_us && c->signals < 2) {
-        struct pollfd fd = {.fd = c->signal_fd, .events = POLLIN};
-        struct signalfd_siginfo info;
-        if (poll(&fd, 1, DRAIN_SLICE_MS) <= 0 ||
-            read(c->signal_fd, &info, sizeof info) != (ssize_t)sizeof info)
-            continue;
+    struct conductor *c = arg;
+    struct pollfd fd = {.fd = c->signal_fd, .events = POLLIN};
+    struct signalfd_siginfo info;
+    if (c->signals < 2 && poll(&fd, 1, wait_ms) > 0 &&
+        read(c->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
         c->last_signal = (int)info.ssi_signo;
         if (++c->signals < 2)
             log_info("waiting for PostgreSQL (--drain); once more to leave at once");
     }
+    return c->signals >= 2;
 }
 
-/* drain_us: how long PostgreSQL may take for what is left; what PostgreSQL does not have yet, db
- * ship sends. */
 static int close_record(struct conductor *c, int exit_code, int64_t drain_us, struct err *e)
 {
-    struct store_run row;
-    struct err shipping = ERR_NONE, flush = ERR_NONE;
-    if (!c->journal)
-        return 0;
-    store_row_clear(STORE_RUNS, &row);
-    row.state = "ended";
-    row.exit_reason = c->reason ? c->reason : "signal";
-    row.exit_code = exit_code;
-    journal_end_run(c->journal, &row);
-    if (c->shipper && journal_flush(c->journal, JOURNAL_CLOSE_US, &flush) != 0)
-        log_warn("%s", flush.text);
-    if (c->shipper && drain_us > 0)
-        drain(c, drain_us);
-    int shipped = shipper_stop(c->shipper, 0, &shipping);
-    c->shipper = NULL;
-    int rc = journal_close(c->journal, JOURNAL_CLOSE_US, e);
-    c->journal = NULL;
-    if (rc == 0 && shipped != 0) {
-        *e = shipping;
-        rc = shipped;
-    }
-    return rc;
+    struct logbook_end end = {.reason = c->reason ? c->reason : "signal",
+        .exit_code = exit_code,
+        .drain_us = drain_us,
+        .hurried = hurried,
+        .arg = c};
+    return logbook_close(&c->logbook, &end, e);
 }
 
 /* diagnosis: for a job's answer, may be NULL. */
@@ -250,13 +168,13 @@ static int summarize(struct conductor *c, int64_t elapsed_us, const cJSON *diagn
 {
     struct journal_counts counts;
     struct err flush = ERR_NONE;
-    if (journal_flush(c->journal, JOURNAL_CLOSE_US, &flush) != 0)
+    if (journal_flush(c->logbook.journal, LOGBOOK_FLUSH_US, &flush) != 0)
         log_warn("%s", flush.text);
-    journal_counts(c->journal, &counts);
-    char *record = text_format("sqlite:%s", journal_path(c->journal));
+    journal_counts(c->logbook.journal, &counts);
+    char *record = text_format("sqlite:%s", journal_path(c->logbook.journal));
     struct recap_end end = {.reason = c->reason,
         .elapsed_us = elapsed_us,
-        .run_id = journal_run_id(c->journal),
+        .run_id = journal_run_id(c->logbook.journal),
         .record = record};
     for (int i = 0; i < STORE_TABLES; i++) {
         end.rows += (int64_t)counts.posted[i];
@@ -276,7 +194,7 @@ static cJSON *diagnose(struct conductor *c, const struct settings *s)
     cJSON *diagnosis = NULL;
     int signal = 0;
     struct conclude_options options = {.settings = s,
-        .journal = c->journal,
+        .journal = c->logbook.journal,
         .signal_fd = c->signal_fd,
         .print = !settings_flag(s, SET_JSON)};
     if (!settings_flag(s, SET_DIAGNOSIS))
@@ -284,10 +202,10 @@ static cJSON *diagnose(struct conductor *c, const struct settings *s)
     if (options.print)
         printf("\n");
     if (conclude_run(&options, &diagnosis, &signal, &why) == 0) {
-        conclude_record(c->journal, diagnosis);
+        conclude_record(c->logbook.journal, diagnosis);
     } else {
         log_warn("no diagnosis: %s; heaptap diagnose --run %.8s --db sqlite:%s makes it", why.text,
-            journal_run_id(c->journal), journal_path(c->journal));
+            journal_run_id(c->logbook.journal), journal_path(c->logbook.journal));
     }
     if (signal) {
         c->signals++;
@@ -304,7 +222,7 @@ static int answer(struct conductor *c, const struct settings *s, int64_t elapsed
     int rc = 0;
     if (early) { /* it is a part of the one object that the job prints */
         struct err flush = ERR_NONE;
-        if (journal_flush(c->journal, JOURNAL_CLOSE_US, &flush) != 0)
+        if (journal_flush(c->logbook.journal, LOGBOOK_FLUSH_US, &flush) != 0)
             log_warn("%s", flush.text);
         diagnosis = diagnose(c, s);
     }
@@ -373,15 +291,17 @@ static int carry_out(const struct invocation *in, struct run_options *options,
     if (rc == 0)
         rc = open_signals(&c, e);
     if (rc == 0)
-        rc = open_record(&c, in, e);
+        rc = logbook_open(in, &c.logbook, e);
     if (rc)
         goto out;
     conduct_report_leftovers(options->folder);
     if (first_line)
-        log_info("%s; record in sqlite:%s%s%s (--db)", first_line, database_path(c.database),
-            database_is_postgres(c.database) ? " and PostgreSQL " : "",
-            database_is_postgres(c.database) ? database_destination(c.database) : "");
-    options->journal = c.journal;
+        log_info("%s; record in sqlite:%s%s%s (--db)", first_line,
+            database_path(c.logbook.database),
+            database_is_postgres(c.logbook.database) ? " and PostgreSQL " : "",
+            database_is_postgres(c.logbook.database) ? database_destination(c.logbook.database)
+                                                     : "");
+    options->journal = c.logbook.journal;
     narrator_on_end(c.narrator, on_end, &c);
     rc = job ? job->start(job->arg, c.loop, options, &narrator_handlers, c.narrator, &c.run, e)
              : run_start(c.loop, options, &narrator_handlers, c.narrator, &c.run, e);
@@ -407,7 +327,7 @@ out:
         job->free_run(job->arg);
     else
         run_free(c.run);
-    if (c.journal) {
+    if (c.logbook.journal) {
         struct err closing = ERR_NONE;
         int closed = close_record(&c, rc < 0 ? err_exit_code(rc) : rc,
             settings_number(in->settings, SET_DRAIN), &closing);
@@ -424,7 +344,7 @@ out:
     watch_free(c.signal_watch);
     if (c.signal_fd >= 0)
         close(c.signal_fd);
-    database_free(c.database);
+    logbook_free(&c.logbook);
     narrator_free(c.narrator);
     loop_free(c.loop);
     return rc;

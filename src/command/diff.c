@@ -172,17 +172,19 @@ out:
     if (by_class)
         regfree(&class);
     heap_diff_free(list, all);
-    heap_close(base);
-    heap_close(now);
+    reading_close(in, base);
+    reading_close(in, now);
     return r;
 }
 
 static int run(const struct invocation *in, struct err *e)
 {
     struct show_out out;
-    int r = sink_open(in->settings, &out, e);
+    int r = sink_of(in, &out, e);
     if (r == 0)
-        r = in->word_count == 2 ? run_two(in, &out, e) : growth_run(in, &out, e);
+        r = in->word_count == 2 && !(in->embedding && in->embedding->foreign_ids)
+                ? run_two(in, &out, e)
+                : growth_run(in, &out, e);
     return r < 0 ? r : show_out_finish(&out, e);
 }
 

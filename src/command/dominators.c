@@ -110,7 +110,7 @@ static int run(const struct invocation *in, struct err *e)
     struct show_out out;
     struct show_table *t = NULL;
     cJSON *root = NULL;
-    int rc = 0, r = w ? sink_open(in->settings, &out, e) : err_set(e, ERR_NOMEM, "out of memory");
+    int rc = 0, r = w ? sink_of(in, &out, e) : err_set(e, ERR_NOMEM, "out of memory");
     if (r < 0 || (r = reading_open(in, in->words[0], &h, e)) < 0)
         goto out;
     uint32_t node = heap_columns(h)->root;
@@ -146,7 +146,7 @@ out:
     for (size_t i = 0; w && i <= DEPTH_MAX; i++)
         free(w->level[i].nodes);
     free(w);
-    heap_close(h);
+    reading_close(in, h);
     return r;
 }
 

@@ -105,7 +105,7 @@ static int run(const struct invocation *in, struct err *e)
 {
     struct finding f = {0};
     struct show_out out;
-    int r = sink_open(in->settings, &out, e);
+    int r = sink_of(in, &out, e);
     if (r == 0)
         r = heapfile_pattern(in, SET_CLASS, &f.class, &f.by_class, e);
     if (r == 0)
@@ -129,7 +129,7 @@ static int run(const struct invocation *in, struct err *e)
         regfree(&f.name);
     free(f.class_match);
     free(f.nodes);
-    heap_close(f.heap);
+    reading_close(in, f.heap);
     return r;
 }
 

@@ -80,7 +80,7 @@ int growth_run(const struct invocation *in, const struct show_out *out, struct e
         r = reading_open(in, in->words[i], &h, e);
         if (r == 0)
             r = heap_series_add(s, h, e);
-        heap_close(h);
+        reading_close(in, h);
     }
     if (r == 0) {
         size_t all = heap_series_rank(s, &list), top = heapfile_top(in, out, ROWS), count = 0;

@@ -1,6 +1,7 @@
 /* metrics: the questions to the record, from whichever database is in use. */
 #include "command/metrics.h"
 #include "command/answer.h"
+#include "command/sink.h"
 #include "command/metrics_requests.h"
 
 #include "base/clock.h"
@@ -310,6 +311,8 @@ static int run(const struct invocation *in, struct err *e)
         rc = reader_open(database, &reader, e);
     if (rc == 0)
         rc = answer_out(in->settings, &out, &file, e);
+    if (rc == 0 && in->embedding && !file)
+        rc = sink_of(in, &out, e);
     if (rc == 0) {
         rc = ask(in, question, reader, &out, e);
         if (rc == 0)

@@ -133,35 +133,41 @@ static void metrics_line(
     end_line(n, line, rc);
 }
 
+void narrate_capture_json(
+    cJSON *line, const char *trigger, const char *path, const struct capture_outcome *o, int *rc)
+{
+    show_json_word(line, "state", capture_state_name(o->state), rc);
+    show_json_word(line, "trigger", trigger, rc);
+    show_json_word(line, "file", path, rc);
+    if (o->request_id)
+        show_json_integer(line, "request_id", o->request_id, rc);
+    if (o->file) {
+        show_json_integer(line, "bytes", o->file->bytes, rc);
+        show_json_word(line, "sha256", o->file->sha256, rc);
+        show_json_integer(line, "node_count", o->file->nodes, rc);
+        show_json_integer(line, "edge_count", o->file->edges, rc);
+    }
+    show_json_number(line, "pause_ms", o->pause_ms, rc);
+    show_json_number(line, "duration_ms", o->duration_ms, rc);
+    if (o->rss_peak >= 0)
+        show_json_integer(line, "rss_peak", o->rss_peak, rc);
+    show_json_integer(line, "epoch", o->epoch, rc);
+    show_json_word(line, "guard", guard_answer_name(o->verdict.answer), rc);
+    show_json_word(line, "forecast_by", o->verdict.forecast.by, rc);
+    show_json_number(line, "forecast_pause_ms", (double)o->verdict.forecast.pause_us / 1000, rc);
+    show_json_integer(line, "forecast_memory", o->verdict.forecast.memory, rc);
+    if (o->state != CAPTURE_COMPLETE)
+        show_json_word(line, "reason", o->why.text, rc);
+    else if (o->verdict.reason[0])
+        show_json_word(line, "reason", o->verdict.reason, rc);
+}
+
 static void snapshot_line(struct narrator *n, const struct run_target *t, const char *trigger,
     const char *path, const struct capture_outcome *o)
 {
     int rc = 0;
     cJSON *line = begin_line("snapshot", t, o->asked_at_ms, &rc);
-    show_json_word(line, "state", capture_state_name(o->state), &rc);
-    show_json_word(line, "trigger", trigger, &rc);
-    show_json_word(line, "file", path, &rc);
-    if (o->request_id)
-        show_json_integer(line, "request_id", o->request_id, &rc);
-    if (o->file) {
-        show_json_integer(line, "bytes", o->file->bytes, &rc);
-        show_json_word(line, "sha256", o->file->sha256, &rc);
-        show_json_integer(line, "node_count", o->file->nodes, &rc);
-        show_json_integer(line, "edge_count", o->file->edges, &rc);
-    }
-    show_json_number(line, "pause_ms", o->pause_ms, &rc);
-    show_json_number(line, "duration_ms", o->duration_ms, &rc);
-    if (o->rss_peak >= 0)
-        show_json_integer(line, "rss_peak", o->rss_peak, &rc);
-    show_json_integer(line, "epoch", o->epoch, &rc);
-    show_json_word(line, "guard", guard_answer_name(o->verdict.answer), &rc);
-    show_json_word(line, "forecast_by", o->verdict.forecast.by, &rc);
-    show_json_number(line, "forecast_pause_ms", (double)o->verdict.forecast.pause_us / 1000, &rc);
-    show_json_integer(line, "forecast_memory", o->verdict.forecast.memory, &rc);
-    if (o->state != CAPTURE_COMPLETE)
-        show_json_word(line, "reason", o->why.text, &rc);
-    else if (o->verdict.reason[0])
-        show_json_word(line, "reason", o->verdict.reason, &rc);
+    narrate_capture_json(line, trigger, path, o, &rc);
     end_line(n, line, rc);
 }
 

@@ -6,6 +6,7 @@
 #include "collect/run.h"
 #include "command/recap.h"
 #include "command/settings.h"
+#include "show/json.h"
 #include "show/out.h"
 
 #include <cjson/cJSON.h>
@@ -29,6 +30,10 @@ void narrator_on_end(struct narrator *n,
 
 /* Takes the progress line away before something else is printed to the terminal. */
 void narrator_clear(struct narrator *n);
+
+/* Puts what came of a capture into an object: state, trigger, file, figures, reason. */
+void narrate_capture_json(
+    cJSON *line, const char *trigger, const char *path, const struct capture_outcome *o, int *rc);
 
 /* The summary: what was collected, and what grew. */
 int narrate_summary(

@@ -9,6 +9,7 @@
 #define QUIET_US 1000000 /* shorter work needs no progress line */
 
 struct reading {
+    const struct embedding *embedding;
     struct show_progress *progress;
     int64_t began_us;
     enum heap_phase phase;
@@ -20,6 +21,8 @@ static int on_progress(void *arg, enum heap_phase phase, double done)
     static const char *const names[] = {"unpacking", "reading", "analysing"};
     struct reading *r = arg;
     int64_t now = clock_monotonic_us();
+    if (r->embedding && r->embedding->cancelled(r->embedding->arg))
+        return 1;
     if (now - r->began_us < QUIET_US)
         return 0;
     if (!r->shown || phase != r->phase)
@@ -31,10 +34,11 @@ static int on_progress(void *arg, enum heap_phase phase, double done)
     return 0;
 }
 
-int reading_open(const struct invocation *in, const char *path, struct heap **ret, struct err *e)
+int reading_open_fresh(
+    const struct invocation *in, const char *path, struct heap **ret, struct err *e)
 {
     struct show_out errors;
-    struct reading r = {.began_us = clock_monotonic_us()};
+    struct reading r = {.embedding = in->embedding, .began_us = clock_monotonic_us()};
     struct heap_options options = {.progress = on_progress,
         .arg = &r,
         .partial = settings_flag(in->settings, SET_PARTIAL),
@@ -49,4 +53,18 @@ int reading_open(const struct invocation *in, const char *path, struct heap **re
     if (rc == 0 && heap_damage(*ret))
         log_warn("%s: %s; what follows is only what could be read", path, heap_damage(*ret));
     return rc;
+}
+
+int reading_open(const struct invocation *in, const char *path, struct heap **ret, struct err *e)
+{
+    const struct embedding *m = in->embedding;
+    return m ? m->open(m->arg, in, path, ret, e) : reading_open_fresh(in, path, ret, e);
+}
+
+void reading_close(const struct invocation *in, struct heap *h)
+{
+    if (in->embedding && h)
+        in->embedding->close(in->embedding->arg, h);
+    else
+        heap_close(h);
 }

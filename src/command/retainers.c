@@ -246,7 +246,7 @@ static int run(const struct invocation *in, struct err *e)
     struct show_out out;
     regex_t class;
     bool by_class = false;
-    int r = sink_open(in->settings, &out, e);
+    int r = sink_of(in, &out, e);
     if (r == 0)
         r = heapfile_pattern(in, SET_CLASS, &class, &by_class, e);
     if (r < 0)
@@ -261,7 +261,7 @@ static int run(const struct invocation *in, struct err *e)
         r = show_out_finish(&out, e);
     if (by_class)
         regfree(&class);
-    heap_close(h);
+    reading_close(in, h);
     return r;
 }
 

@@ -189,6 +189,19 @@ static const struct setting table[SET_COUNT] = {
         "N", "heap snapshots from the start to the end; 0 for none"},
     [SET_MAX_BYTES_PER_REQUEST] = {"max-bytes-per-request", 0, false, SETTING_SIZE, NULL, NULL,
         "SIZE", "with --exit-code: end with 1 only if a route keeps more than SIZE a request"},
+    [SET_COMMANDS] = {"commands", 'c', false, SETTING_TEXT, NULL, NULL, "COMMANDS",
+        "run COMMANDS, with ; between them, in place of asking"},
+    [SET_SCRIPT] = {"script", 'f', false, SETTING_TEXT, NULL, NULL, "FILE",
+        "run the commands of FILE"},
+    [SET_STRICT] = {"strict", 0, false, SETTING_FLAG, "false", NULL, NULL,
+        "end a script with its first failure, and with that one's exit code"},
+    [SET_DEADLINE] = {"deadline", 0, false, SETTING_DURATION, "10s", NULL, "DURATION",
+        "how long to wait for an answer of the target"},
+    [SET_WATCH] = {"watch", 0, false, SETTING_FLAG, "false", NULL, NULL,
+        "read again and again, until Ctrl-C"},
+    [SET_EVERY] = {"every", 0, false, SETTING_DURATION, "1s", NULL, "DURATION",
+        "time between two readings"},
+    [SET_TIMES] = {"times", 0, false, SETTING_INTEGER, NULL, NULL, "N", "end after N readings"},
 };
 
 struct value {

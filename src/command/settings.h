@@ -108,6 +108,14 @@ enum setting_id {
     SET_SETTLE,
     SET_PROBE_SNAPSHOTS,
     SET_MAX_BYTES_PER_REQUEST,
+    /* the prompt */
+    SET_COMMANDS,
+    SET_SCRIPT,
+    SET_STRICT,
+    SET_DEADLINE,
+    SET_WATCH,
+    SET_EVERY,
+    SET_TIMES,
     SET_COUNT /* number of ids, not a setting */
 };
 

@@ -19,6 +19,20 @@ int sink_open(const struct settings *s, struct show_out *ret, struct err *e)
     return 0;
 }
 
+int sink_of(const struct invocation *in, struct show_out *ret, struct err *e)
+{
+    struct show_out out;
+    int rc = sink_open(in->settings, &out, e);
+    if (rc == 0 && in->embedding) {
+        enum show_format format = out.format;
+        out = *in->embedding->out;
+        out.format = format;
+    }
+    if (rc == 0)
+        *ret = out;
+    return rc;
+}
+
 int sink_open_errors(const struct settings *s, struct show_out *ret, struct err *e)
 {
     enum show_color color;

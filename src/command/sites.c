@@ -390,7 +390,7 @@ int sites_show(const struct invocation *in, const char *path, struct err *e)
 {
     struct allocations *a = NULL;
     struct show_out out;
-    int rc = sink_open(in->settings, &out, e);
+    int rc = sink_of(in, &out, e);
     if (rc == 0)
         rc = sites_open(in, path, &a, NULL, e);
     if (rc == 0)

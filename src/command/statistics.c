@@ -114,7 +114,7 @@ static int run(const struct invocation *in, struct err *e)
     struct heap *h = NULL;
     struct heap_realms realms = {0};
     struct show_out out;
-    int r = sink_open(in->settings, &out, e);
+    int r = sink_of(in, &out, e);
     if (r == 0)
         r = reading_open(in, in->words[0], &h, e);
     if (r == 0)
@@ -127,7 +127,7 @@ static int run(const struct invocation *in, struct err *e)
     if (r == 0)
         r = show_out_finish(&out, e);
     free(realms.list);
-    heap_close(h);
+    reading_close(in, h);
     return r;
 }
 

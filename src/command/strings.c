@@ -105,7 +105,7 @@ static int run(const struct invocation *in, struct err *e)
 {
     struct heap *h = NULL;
     struct show_out out;
-    int r = sink_open(in->settings, &out, e);
+    int r = sink_of(in, &out, e);
     if (r == 0)
         r = reading_open(in, in->words[0], &h, e);
     if (r == 0) {
@@ -115,7 +115,7 @@ static int run(const struct invocation *in, struct err *e)
     }
     if (r == 0)
         r = show_out_finish(&out, e);
-    heap_close(h);
+    reading_close(in, h);
     return r;
 }
 

@@ -110,7 +110,7 @@ static int border_of(const struct invocation *in, enum setting_id id, uint32_t o
     int r = reading_open(in, path, &other, e);
     if (r == 0)
         *ret = heap_max_object_id(other);
-    heap_close(other);
+    reading_close(in, other);
     return r;
 }
 
@@ -232,7 +232,7 @@ static int run(const struct invocation *in, struct err *e)
     struct heap_class *part = NULL;
     const struct heap_class *list;
     struct show_out out;
-    int r = sink_open(in->settings, &out, e);
+    int r = sink_of(in, &out, e);
     if (r == 0)
         r = heapfile_pattern(in, SET_CLASS, &w.class, &w.by_class, e);
     if (r < 0)
@@ -256,7 +256,7 @@ out:
         regfree(&w.class);
     free(w.bits);
     free(part);
-    heap_close(h);
+    reading_close(in, h);
     return r;
 }
 
