@@ -23,7 +23,7 @@
 
 /* ---- reading ---- */
 
-static int read_profile(int fd, const char *path, struct buf *text, struct err *e)
+static int read_profile(int fd, struct buf *text, struct err *e)
 {
     struct unpack *u = NULL;
     const void *bytes;
@@ -33,7 +33,7 @@ static int read_profile(int fd, const char *path, struct buf *text, struct err *
         if (buf_add(text, bytes, count) != 0)
             rc = err_set(e, ERR_FORMAT, "it is larger than %u MB", PROFILE_MAX >> 20);
     unpack_close(u);
-    return rc ? err_context(e, "%s", path) : 0;
+    return rc;
 }
 
 /* Snapshots and timelines begin with {"snapshot": V8 writes it first, and DevTools relies on it. */
@@ -77,7 +77,7 @@ int sites_open(const struct invocation *in, const char *path, struct allocations
             h = NULL;
         }
     } else if (rc == 0) {
-        rc = read_profile(fd, path, &text, e);
+        rc = read_profile(fd, &text, e);
         if (rc == 0 && json_parse(text.data ? text.data : "", text.length, &tree, e) != 0)
             rc = e->code = e->code == ERR_PROTOCOL ? ERR_FORMAT : e->code;
         if (rc == 0)

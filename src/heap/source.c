@@ -84,6 +84,18 @@ static int spool_write(
     return 0;
 }
 
+/* What does not begin as a snapshot does is not copied: /dev/zero would fill the disk. */
+static int check_beginning(
+    const struct source *s, const uint8_t *bytes, size_t length, struct err *e)
+{
+    size_t at = 0;
+    while (at < length && strchr(" \t\r\n", bytes[at]) && bytes[at])
+        at++;
+    return at == length || bytes[at] == '{'
+               ? 0
+               : source_bad(s, at, e, "it does not begin with \"{\": this is no heap snapshot");
+}
+
 /* Copies what fd gives from its current position into a temporary file, unpacked. */
 static int source_spool(struct source *s, int fd, const struct heap_options *o, struct err *e)
 {
@@ -104,7 +116,10 @@ static int source_spool(struct source *s, int fd, const struct heap_options *o, 
             err_context(e, "%s", s->name);
             break;
         }
-        r = spool_write(s, to, bytes, count, most, e);
+        if (s->size == 0 && count)
+            r = check_beginning(s, bytes, count, e);
+        if (r == 0)
+            r = spool_write(s, to, bytes, count, most, e);
         if (r == 0 && o->progress && o->progress(o->arg, HEAP_PHASE_UNPACK, -1) != 0)
             r = err_set(e, ERR_CANCELLED, "%s: stopped while unpacking", s->name);
     }

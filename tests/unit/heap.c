@@ -328,6 +328,17 @@ static void user_can_stop_it(void **state)
     assert_true(calls > 0);
 }
 
+/* A device or a pipe has no end that can be known: without this, /dev/zero fills the disk. */
+static void what_is_no_snapshot_is_not_spooled(void **state)
+{
+    struct heap *h = NULL;
+    struct err e = ERR_NONE;
+    (void)state;
+    assert_int_equal(heap_open("/dev/zero", NULL, &h, &e), ERR_FORMAT);
+    assert_non_null(strstr(e.text, "/dev/zero: byte 0: it does not begin with"));
+    assert_null(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -342,6 +353,7 @@ int main(void)
         cmocka_unit_test(weak_map_names_are_told),
         cmocka_unit_test(text_has_javascript_order),
         cmocka_unit_test(user_can_stop_it),
+        cmocka_unit_test(what_is_no_snapshot_is_not_spooled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

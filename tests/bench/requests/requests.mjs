@@ -41,7 +41,7 @@ process.on('exit', () => {
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 
 const quiet = ['--requests', '--live-profile', 'off'];
-const record = (...words) => ({ command: [...words, '--duration', '10m'], ready: /(recording for)/ });
+const record = (...words) => ({ command: [...words, '--duration', '10m'], ready: /(attached to)/ });
 const modes = values.what === 'allocations' ? {
     without: null,
     sampling: record('survivors'),
@@ -102,7 +102,7 @@ async function measure(target, pid, mode) {
             : started(heaptap, ['run', target.port, '--no-snapshots',
                 '--metrics-interval', '60s', ...db, '--json', ...modes[mode]], [/("event":"attached")/]);
         await follower.ready;
-        await new Promise((resolve) => setTimeout(resolve, 500));
+        await new Promise((resolve) => setTimeout(resolve, 1000));
     }
     await load(target.url, 1); // the hook is compiled in it
     const before = cpuMicroseconds(pid);
