@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define LINKS_MAX   64  /* units that hang on units: steps that are followed to a holder */
-#define LIFTS_MAX   256 /* an engine's inside is not deeper */
+#define LIST_MAX    64  /* new ancestors in which another of a list is looked for */
 #define SIBLINGS    8   /* as many holders of one class are one finding */
 #define SIBLING_MAX 0.3 /* of their bytes: what a single one of them may have */
 #define IN_EDGES    512 /* of a unit that are looked at */
@@ -15,6 +15,7 @@
 struct frontier {
     struct heap *h;
     const uint8_t *born;
+    const uint32_t *lifted;
     uint32_t *unit;   /* by node: the unit's first node; HEAP_NONE: old, or inside a holder */
     uint32_t *owner;  /* by node: of a unit's first node its group, see below */
     uint64_t *remade; /* bits: new, but made anew around old contents */
@@ -52,12 +53,25 @@ bool frontier_is_inside(const struct heap *h, uint32_t node)
     return (starts_with(name, "system / ") && !is_context(name)) || strcmp(name, "TimersList") == 0;
 }
 
-uint32_t frontier_lift(const struct heap *h, uint32_t node)
+uint32_t *frontier_lift(const struct heap *h)
 {
     const struct heap_columns *c = heap_columns(h);
-    for (int i = 0; i < LIFTS_MAX && node != c->root && frontier_is_inside(h, node); i++)
-        node = c->dominator[node];
-    return node;
+    uint32_t *lifted = calloc((size_t)c->node_count + 1, sizeof *lifted);
+    for (uint32_t i = 0; lifted && i < c->node_count; i++)
+        lifted[i] = HEAP_NONE;
+    for (uint32_t i = 0; lifted && i < c->node_count; i++) {
+        uint32_t end = i;
+        while (lifted[end] == HEAP_NONE && end != c->root && frontier_is_inside(h, end))
+            end = c->dominator[end];
+        if (lifted[end] != HEAP_NONE)
+            end = lifted[end];
+        for (uint32_t at = i; lifted[at] == HEAP_NONE; at = c->dominator[at]) {
+            lifted[at] = end;
+            if (at == end)
+                break;
+        }
+    }
+    return lifted;
 }
 
 enum frontier_rank frontier_rank(const struct heap *h, uint32_t node)
@@ -95,18 +109,26 @@ static bool bit(const uint64_t *bits, uint32_t i)
     return bits[i / 64] >> (i % 64) & 1;
 }
 
-/* A new node that dominates old ones of another class was made anew around them; of its own class,
- * it is the head of a list. */
+/* One of the old node's class among the new nodes above it: both are of one list or chain. */
+static bool is_of_list(const struct frontier *f, uint32_t node, uint32_t above)
+{
+    const struct heap_columns *c = heap_columns(f->h);
+    for (int i = 0; i < LIST_MAX && !is_old(f, above) && above != c->root; i++) {
+        if (c->class_of[above] == c->class_of[node])
+            return true;
+        above = c->dominator[above];
+    }
+    return false;
+}
+
+/* A new node that dominates old ones of other classes was made anew around them; where one of their
+ * class is above them, it is the head of a list. */
 static void mark_remade(struct frontier *f)
 {
     const struct heap_columns *c = heap_columns(f->h);
     for (uint32_t i = 0; i < c->node_count; i++) {
         uint32_t at = c->dominator[i];
-        if (!is_old(f, i) || is_old(f, at) || frontier_is_inside(f->h, i))
-            continue;
-        while (!is_old(f, at) && frontier_is_inside(f->h, at) && at != c->root)
-            at = c->dominator[at];
-        if (is_old(f, at) || c->class_of[at] == c->class_of[i])
+        if (!is_old(f, i) || is_old(f, at) || frontier_is_inside(f->h, i) || is_of_list(f, i, at))
             continue;
         for (; !is_old(f, at) && at != c->root && !bit(f->remade, at); at = c->dominator[at])
             f->remade[at / 64] |= UINT64_C(1) << (at % 64);
@@ -194,7 +216,7 @@ static int find_holder(struct frontier *f, uint32_t unit, struct found *ret, str
                 ret->link = f->unit[source];
             continue;
         }
-        uint32_t holder = frontier_lift(f->h, source);
+        uint32_t holder = f->lifted[source];
         if (frontier_rank(f->h, holder) == FRONTIER_ROOTS || !is_better(f->h, holder, ret->holder))
             continue;
         ret->holder = holder;
@@ -204,7 +226,7 @@ static int find_holder(struct frontier *f, uint32_t unit, struct found *ret, str
                 : HEAP_NONE;
     }
     if (ret->holder == HEAP_NONE) {
-        uint32_t above = frontier_lift(f->h, c->dominator[unit]);
+        uint32_t above = f->lifted[c->dominator[unit]];
         if (frontier_rank(f->h, above) == FRONTIER_OBJECT)
             ret->link = HEAP_NONE;
         ret->holder = above;
@@ -428,7 +450,8 @@ static int group_units(struct frontier *f, struct err *e)
 
 /* ---- the whole ---- */
 
-int frontier_find(struct heap *h, const uint8_t *born, struct frontier **ret, struct err *e)
+int frontier_find(struct heap *h, const uint8_t *born, const uint32_t *lifted,
+    struct frontier **ret, struct err *e)
 {
     size_t nodes = heap_columns(h)->node_count;
     struct frontier *f = calloc(1, sizeof *f);
@@ -436,6 +459,7 @@ int frontier_find(struct heap *h, const uint8_t *born, struct frontier **ret, st
     if (rc == 0) {
         f->h = h;
         f->born = born;
+        f->lifted = lifted;
         f->unit = calloc(nodes + 1, sizeof *f->unit);
         f->owner = calloc(nodes + 1, sizeof *f->owner);
         f->remade = calloc(nodes / 64 + 1, sizeof *f->remade);

@@ -33,9 +33,9 @@ struct frontier_group {
 
 struct frontier;
 
-/* born as births_mark makes it, borrowed. */
-int frontier_find(
-    struct heap *h, const uint8_t *born, struct frontier **ret, struct err *e) MUST_USE;
+/* born as births_mark makes it, lifted as frontier_lift; both borrowed. */
+int frontier_find(struct heap *h, const uint8_t *born, const uint32_t *lifted,
+    struct frontier **ret, struct err *e) MUST_USE;
 void frontier_free(struct frontier *f); /* takes NULL */
 
 /* Largest first; the caller may change them. */
@@ -43,9 +43,10 @@ size_t frontier_groups(struct frontier *f, struct frontier_group **ret);
 /* The group, in the order of frontier_groups, that a new node belongs to; HEAP_NONE: to none. */
 uint32_t frontier_group_of(const struct frontier *f, uint32_t node);
 
-/* Kept inside of an object by the engine; for these the next dominator that is not. */
-bool frontier_is_inside(const struct heap *h, uint32_t node);
-uint32_t frontier_lift(const struct heap *h, uint32_t node);
+bool frontier_is_inside(const struct heap *h, uint32_t node); /* kept in an object by the engine */
+/* By node: itself, or for what is inside of an object that object (the next dominator that is not
+ * inside). The caller frees; NULL: out of memory. */
+uint32_t *frontier_lift(const struct heap *h);
 enum frontier_rank frontier_rank(const struct heap *h, uint32_t node);
 /* "" for a node whose class has no sized instance. Borrowed from the heap. */
 const char *frontier_class_name(const struct heap *h, uint32_t class);

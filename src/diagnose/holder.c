@@ -269,6 +269,7 @@ static enum holder_kind kind_of(const struct heap *h, uint32_t holder)
 struct naming {
     struct heap *h;
     const uint8_t *born;
+    const uint32_t *lifted;
     struct buf name, where; /* where: "variable `x`", "property `p` of Shop" */
     uint32_t edge;          /* that names the holder itself; HEAP_NONE */
     uint32_t owner;         /* what has the variable or property */
@@ -284,13 +285,20 @@ static int name_edge(struct naming *n, uint32_t edge)
     int rc = edge_text(n->h, edge, &n->name);
     if (rc == 0 && n->name.data[0] == '#')
         what = "private field";
+    else if (heap_columns(n->h)->kind[source] == HEAP_CLOSURE)
+        what = "static field";
     if (rc == 0)
         rc = buf_addf(&n->where, "%s%s `%.*s`", n->where.length ? ", in " : "", what,
             (int)n->name.length, n->name.data);
     const char *class = class_of(n->h, source);
+    struct buf function = buf_new(NAME_BYTES);
+    if (rc == 0 && strcmp(what, "static field") == 0 &&
+        (rc = heap_add_node_name(n->h, source, &function)) == 0 && function.length)
+        class = function.data;
     if (rc == 0 && strcmp(what, "variable") != 0 && class[0] && class[0] != '(' &&
         class[0] != '{' && strcmp(class, "Object") != 0)
         rc = buf_addf(&n->where, " of %s", class);
+    buf_free(&function);
     n->owner = source;
     return rc;
 }
@@ -351,7 +359,7 @@ static int find_name(struct naming *n, uint32_t holder, struct err *e)
             }
             return rc == 0 ? 0 : no_memory(e);
         }
-        uint32_t above = frontier_lift(n->h, source);
+        uint32_t above = n->lifted[source];
         if (frontier_rank(n->h, above) == FRONTIER_ROOTS || above == at)
             return 0;
         if (frontier_rank(n->h, above) == FRONTIER_CONTEXT)
@@ -397,17 +405,28 @@ static int name_variable(struct naming *n, const struct frontier_group *g, struc
     return rc == 0 ? 0 : no_memory(e);
 }
 
-static int is_timer_group(const struct heap *h, const struct frontier_group *g)
+/* The list that the timers are in: what is inside of an object for the frontier is a holder here.
+ */
+static uint32_t timers_list(const struct heap *h, uint32_t timer)
+{
+    const struct heap_columns *c = heap_columns(h);
+    while (timer != c->root && strcmp(class_of(h, timer), "TimersList") != 0)
+        timer = c->dominator[timer];
+    return timer == c->root ? HEAP_NONE : timer;
+}
+
+static bool is_timer_group(const struct heap *h, const struct frontier_group *g)
 {
     return strcmp(frontier_class_name(h, g->class), "Timeout") == 0 ||
            strcmp(frontier_class_name(h, g->class), "Immediate") == 0;
 }
 
-int holder_describe(struct heap *h, const uint8_t *born, const struct frontier_group *g,
-    struct diagnosis_suspect *s, struct holder *ret, struct err *e)
+int holder_describe(struct heap *h, const uint8_t *born, const uint32_t *lifted,
+    const struct frontier_group *g, struct diagnosis_suspect *s, struct holder *ret, struct err *e)
 {
     struct naming n = {.h = h,
         .born = born,
+        .lifted = lifted,
         .name = buf_new(NAME_BYTES),
         .where = buf_new(NAME_BYTES),
         .edge = HEAP_NONE,
@@ -415,18 +434,26 @@ int holder_describe(struct heap *h, const uint8_t *born, const struct frontier_g
         .emitter = HEAP_NONE,
         .kind = kind_of(h, g->holder)};
     struct buf text = buf_new(4 * NAME_BYTES);
-    if (is_timer_group(h, g))
+    uint32_t node = g->holder;
+    int rc = 0;
+    if (is_timer_group(h, g)) {
+        uint32_t list = timers_list(h, g->example);
         n.kind = HOLDER_TIMERS;
-    int rc = n.kind == HOLDER_VARIABLE ? name_variable(&n, g, e) : find_name(&n, g->holder, e);
+        node = list != HEAP_NONE ? list : node;
+    } else if (n.kind == HOLDER_VARIABLE) {
+        rc = name_variable(&n, g, e);
+    } else {
+        rc = find_name(&n, g->holder, e);
+    }
     if (rc == 0 && phrase(&n, g, &text) != 0)
         rc = no_memory(e);
     if (rc == 0)
         rc = owner_place(h, n.owner, &s->holder.place, e);
     if (rc == 0)
-        rc = add_path(h, g->holder, n.edge, s, e);
+        rc = add_path(h, node, n.edge, s, e);
     if (rc == 0) {
-        const char *class = class_of(h, g->holder);
-        s->holder.id = heap_columns(h)->id[g->holder];
+        const char *class = class_of(h, node);
+        s->holder.id = heap_columns(h)->id[node];
         s->holder.class_name = diagnosis_text(class, strlen(class));
         s->holder.name = n.name.length ? diagnosis_text(n.name.data, n.name.length) : NULL;
         s->holder.text = diagnosis_text(text.data, text.length);

@@ -24,8 +24,9 @@ struct holder {
 };
 
 /* Fills s->holder for a group (all but what the growth is: the text is begun, not finished). */
-int holder_describe(struct heap *h, const uint8_t *born, const struct frontier_group *g,
-    struct diagnosis_suspect *s, struct holder *ret, struct err *e) MUST_USE;
+int holder_describe(struct heap *h, const uint8_t *born, const uint32_t *lifted,
+    const struct frontier_group *g, struct diagnosis_suspect *s, struct holder *ret,
+    struct err *e) MUST_USE;
 
 /* The closure that a unit is, or that a timer, listener or promise holds; HEAP_NONE. */
 uint32_t holder_callback(const struct heap *h, uint32_t unit);

@@ -143,6 +143,18 @@ static void raise_support(struct diagnosis *d, size_t count)
         d->supports = supports;
 }
 
+#define SURE_SHARE      0.3  /* of the growth: a suspect that has this and */
+#define SURE_CONFIDENCE 0.85 /* grew in every step decides where sums are few and uneven */
+
+/* Three totals, unevenly spaced, make no trend; objects that are new at every step, are all still
+ * there and account for the growth do. */
+static bool suspects_decide(const struct diagnosis *d, const double *bytes, size_t count)
+{
+    return d->verdict == DIAGNOSIS_INCONCLUSIVE && count >= 3 && bytes[count - 1] > bytes[0] &&
+           d->suspect_count && d->suspects[0].share >= SURE_SHARE &&
+           d->suspects[0].confidence >= SURE_CONFIDENCE;
+}
+
 int snapshots_read(struct diagnosis *d, const struct snapshots_file *files, size_t count,
     const struct diagnose_options *o, struct err *e)
 {
@@ -160,6 +172,8 @@ int snapshots_read(struct diagnosis *d, const struct snapshots_file *files, size
         raise_support(d, count);
         if (d->floors < 3) {
             d->verdict = judge_trend(&trend, true);
+            if (suspects_decide(d, bytes, count))
+                d->verdict = DIAGNOSIS_LEAK;
             d->memory = d->verdict == DIAGNOSIS_INCONCLUSIVE ||
                                 (d->verdict == DIAGNOSIS_NO_LEAK && trend.shape == TREND_FLAT)
                             ? MEMORY_NONE

@@ -22,6 +22,7 @@
 #define EARLY_LEAST   0.05  /* and this much of the first half, or it was a single load */
 #define KIN_LEAST     0.9   /* ids that mean the same: less is another process */
 #define WRAPPED_LEAST 0.5   /* of the bytes: what a class in a wrapper must hold to be named */
+#define CHAIN_UNITS   3     /* fewer units: a list, whose members are what grows */
 #define FAN_LEAST     50    /* entries that make a collection, where there is one snapshot */
 #define SIZE_LEAST    (64u << 10) /* bytes that such a collection retains */
 #define SIZE_SHARE    0.05        /* of the heap */
@@ -81,6 +82,7 @@ struct work {
     struct heap *h;
     struct frontier *frontier;
     uint8_t *born;
+    uint32_t *lifted;
     const struct heap_class *classes;
     uint32_t class_count;
     const struct heap_trend *trends;
@@ -262,8 +264,9 @@ static int candidate_order(const void *a, const void *b)
 static bool is_wrapper(const struct work *w, uint32_t class)
 {
     const char *name = frontier_class_name(w->h, class);
-    return name[0] == '{' || name[0] == '(' || strcmp(name, "Object") == 0 ||
-           strcmp(name, "Array") == 0 || strcmp(name, "Map") == 0 || strcmp(name, "Set") == 0;
+    return name[0] == '{' || name[0] == '(' || strcmp(name, "system / Context") == 0 ||
+           strcmp(name, "Object") == 0 || strcmp(name, "Array") == 0 || strcmp(name, "Map") == 0 ||
+           strcmp(name, "Set") == 0;
 }
 
 struct inner {
@@ -278,7 +281,10 @@ static int name_class(struct work *w, struct candidate *x, struct err *e)
 {
     const struct heap_columns *c = heap_columns(w->h);
     x->named = x->group.class;
-    x->instances = x->group.members;
+    /* Of parts that are alike (strings of strings, functions in functions) the units are counted; a
+     * chain is one unit. */
+    x->instances =
+        x->group.units >= CHAIN_UNITS && !is_users(w, x->named) ? x->group.units : x->group.members;
     x->instance_bytes = x->group.self;
     x->example = x->group.example;
     if (x->number == HEAP_NONE || !is_wrapper(w, x->group.class) || x->group.units == 0)
@@ -325,7 +331,7 @@ static uint32_t count_old(const struct work *w, const struct candidate *x)
     uint32_t count = 0;
     for (uint32_t i = 0; i < c->node_count; i++)
         if (c->class_of[i] == x->named && w->born[i] == 0 && c->self[i] &&
-            frontier_lift(w->h, c->dominator[i]) == x->group.holder)
+            w->lifted[c->dominator[i]] == x->group.holder)
             count++;
     return count;
 }
@@ -394,7 +400,7 @@ static int fill(struct work *w, const struct candidate *x, struct diagnosis_susp
     s->class_name = diagnosis_text(name, strlen(name));
     int rc = s->class_name ? 0 : err_set(e, ERR_NOMEM, "out of memory");
     if (rc == 0)
-        rc = holder_describe(w->h, w->born, &x->group, s, &holder, e);
+        rc = holder_describe(w->h, w->born, w->lifted, &x->group, s, &holder, e);
     if (rc != 0)
         return rc;
     count_instances(w, x, s);
@@ -464,7 +470,7 @@ static int mark_collections(struct work *w, struct err *e)
         return err_set(e, ERR_NOMEM, "out of memory");
     for (uint32_t i = 0; i < c->node_count; i++)
         if (i != c->root && !frontier_is_inside(w->h, i))
-            entries[frontier_lift(w->h, c->dominator[i])]++;
+            entries[w->lifted[c->dominator[i]]]++;
     for (uint32_t i = 0; i < c->node_count; i++) {
         bool large = entries[i] >= FAN_LEAST && c->retained[i] >= SIZE_LEAST &&
                      frontier_rank(w->h, i) == FRONTIER_OBJECT;
@@ -499,6 +505,8 @@ static int mark_collections(struct work *w, struct err *e)
 static int prepare(struct work *w, double *ret_kin, struct err *e)
 {
     int rc = heap_series_add(w->s->series, w->h, e);
+    if (rc == 0 && !(w->lifted = frontier_lift(w->h)))
+        rc = err_set(e, ERR_NOMEM, "out of memory");
     if (rc == 0)
         rc = births_mark(w->s->births, w->h, &w->born, ret_kin, e);
     if (rc == 0 && !w->one && *ret_kin < KIN_LEAST)
@@ -520,7 +528,7 @@ int suspects_name(
     double kin = 1;
     int rc = prepare(&w, &kin, e);
     if (rc == 0)
-        rc = frontier_find(last, w.born, &w.frontier, e);
+        rc = frontier_find(last, w.born, w.lifted, &w.frontier, e);
     if (rc == 0) {
         choose_groups(&w);
         if (!w.one)
@@ -540,6 +548,7 @@ int suspects_name(
         rc = add_ruled_out(d, e);
     frontier_free(w.frontier);
     free(w.born);
+    free(w.lifted);
     free(w.list);
     return rc;
 }
