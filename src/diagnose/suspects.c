@@ -265,8 +265,8 @@ static bool is_wrapper(const struct work *w, uint32_t class)
 {
     const char *name = frontier_class_name(w->h, class);
     return name[0] == '{' || name[0] == '(' || strcmp(name, "system / Context") == 0 ||
-           strcmp(name, "Object") == 0 || strcmp(name, "Array") == 0 || strcmp(name, "Map") == 0 ||
-           strcmp(name, "Set") == 0;
+           strcmp(name, "Generator") == 0 || strcmp(name, "Object") == 0 ||
+           strcmp(name, "Array") == 0 || strcmp(name, "Map") == 0 || strcmp(name, "Set") == 0;
 }
 
 struct inner {

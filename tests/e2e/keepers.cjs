@@ -1,0 +1,96 @@
+// Keeps memory in one of many ways: keepers.cjs KIND FOLDER writes four snapshots, 200 entries apart.
+'use strict';
+const v8 = require('node:v8');
+const path = require('node:path');
+const { EventEmitter } = require('node:events');
+const { PassThrough } = require('node:stream');
+
+class Cart {
+    constructor(n) {
+        this.n = n;
+        this.lines = Array.from({ length: 30 }, (_, k) => ({ k, text: `line ${k} of ${n}` }));
+    }
+}
+class Entry {
+    constructor(n, next) {
+        this.next = next;
+        this.text = new Array(100).fill(n);
+    }
+}
+class Shop {
+    #carts = new Map();
+    static closed = [];
+    open(n) {
+        this.#carts.set(`cart-${n}`, new Cart(n));
+    }
+    close(n) {
+        Shop.closed.push(new Cart(n));
+    }
+}
+
+const cartsById = new Map(), seen = new Set(), byName = {}, handlers = [], blocks = [], pipes = [];
+const shop = new Shop(), bus = new EventEmitter(), gate = new Promise(() => {});
+const index = new Map(), order = [], recent = [], lru = new Map();
+let latest = null;
+bus.setMaxListeners(0);
+
+const kinds = {
+    map: (n) => cartsById.set(n, new Cart(n)),
+    wrapped: (n) => cartsById.set(n, { at: n, value: new Cart(n) }),
+    set: (n) => seen.add(new Cart(n)),
+    object: (n) => (byName[`cart-${n}`] = new Cart(n)),
+    private: (n) => shop.open(n),
+    static: (n) => shop.close(n),
+    listener(n) {
+        const cart = new Cart(n);
+        bus.on('price', function onPrice() { return cart.n; });
+    },
+    closure(n) {
+        const cart = new Array(300).fill(n);
+        handlers.push(function later() { return cart.length; });
+    },
+    timer(n) {
+        const cart = new Cart(n);
+        setInterval(function refresh() { return cart.n; }, 1e6).unref();
+    },
+    async promise(n) {
+        const cart = new Cart(n);
+        await gate;
+        return cart.n;
+    },
+    buffer: (n) => blocks.push(Buffer.alloc(20000, n)),
+    stream(n) {
+        const pipe = new PassThrough();
+        pipe.write(Buffer.alloc(3000, n));
+        pipes.push(pipe);
+    },
+    list: (n) => (latest = new Entry(n, latest)),
+    twice(n) {
+        const cart = new Cart(n);
+        index.set(n, cart);
+        order.push(cart);
+    },
+    // None of these leaks.
+    ring(n) {
+        recent.push(new Cart(n));
+        if (recent.length > 150) recent.shift();
+    },
+    bounded(n) {
+        lru.set(n, new Cart(n));
+        if (lru.size > 100) lru.delete(lru.keys().next().value);
+    },
+    garbage: (n) => new Cart(n),
+};
+
+const [kind, folder] = process.argv.slice(2);
+let n = 0;
+(async () => {
+    for (let step = 0; step < 4; step++) {
+        for (let i = 0; i < (step ? 200 : 160); i++) kinds[kind](n++);
+        await new Promise(setImmediate);
+        v8.writeHeapSnapshot(path.join(folder, `${step}.heapsnapshot`));
+    }
+    // All of it is still in use.
+    console.log([cartsById, seen, byName, handlers, blocks, pipes, shop, bus, index, order, recent, lru, latest].length);
+    process.exit(0);
+})();

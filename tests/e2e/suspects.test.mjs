@@ -1,0 +1,97 @@
+// Who holds what has grown: a program keeps memory in one of many ways, and its snapshots alone must
+// name the class, the holder and its variable.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import test from 'node:test';
+import { assertExit, heaptap, here, runtime, workspace } from './lib.mjs';
+
+const program = path.join(here, 'keepers.cjs');
+const lineOf = (text) =>
+    fs.readFileSync(program, 'utf8').split('\n').findIndex((line) => line.includes(text)) + 1;
+
+async function diagnose(t, node, kind) {
+    const ws = workspace(t);
+    execFileSync(runtime(node), [program, kind, ws.dir], { stdio: 'pipe' });
+    const files = [0, 1, 2, 3].map((i) => path.join(ws.dir, `${i}.heapsnapshot`));
+    const run = await heaptap(t, ws, ['diagnose', '--json', ...files]);
+    assertExit(run, 0);
+    return JSON.parse(run.stdout);
+}
+
+// kind: class, class of the holder, its name (or what its text says), culprit
+const leaks = {
+    map: ['Cart', 'Map', 'cartsById', 'cache'],
+    wrapped: ['Cart', 'Map', 'cartsById', 'cache'],
+    set: ['Cart', 'Set', 'seen', 'cache'],
+    object: ['Cart', 'Object', 'byName', 'cache'],
+    private: ['Cart', 'Map', '#carts', 'cache'],
+    static: ['Cart', 'Array', 'closed', null],
+    listener: ['Function', 'Array', 'price', 'event-listener', 'onPrice'],
+    closure: ['Function', 'Array', 'handlers', 'closure', 'later'],
+    timer: ['Timeout', 'TimersList', null, 'timer', 'refresh'],
+    promise: ['Cart', 'Promise', 'gate', 'promise'],
+    buffer: ['Buffer', 'Array', 'blocks', 'buffer'],
+    stream: ['PassThrough', 'Array', 'pipes', 'stream'],
+    list: ['Entry', 'Entry', 'latest', null],
+    twice: ['Cart', /^(Map|Array)$/, /^(index|order)$/, null],
+};
+
+function assertSuspect(answer, [name, holder, variable, culprit, callback]) {
+    const [s] = answer.suspects;
+    const said = JSON.stringify(answer.suspects.slice(0, 2));
+    assert.equal(answer.verdict, 'leak', said);
+    assert.equal(s.class, name, said);
+    assert.match(s.holder.class, holder instanceof RegExp ? holder : new RegExp(`^${holder}$`), said);
+    if (variable) assert.match(s.holder.name, variable instanceof RegExp ? variable : new RegExp(`^${variable}$`), said);
+    if (culprit) assert.equal(s.culprit, culprit, said);
+    if (callback) {
+        assert.equal(s.function.name, callback, said);
+        assert.equal(s.function.url, program, said);
+        assert.equal(s.function.line, lineOf(`function ${callback}()`), said);
+    }
+    assert.ok(s.bytes.share_of_growth > 0.7, said);
+    assert.ok(s.instances.growth > 550 && s.instances.growth < 650, said);
+    assert.equal(answer.suspects.length, 1, said);
+}
+
+for (const node of ['18', '20', '22', '24', '26'])
+    test(`Node ${node}: a Map's entries are named with their class and its variable`, async (t) => {
+        assertSuspect(await diagnose(t, node, 'map'), leaks.map);
+    });
+
+for (const [kind, wanted] of Object.entries(leaks))
+    test(`who holds it: ${kind}`, async (t) => {
+        assertSuspect(await diagnose(t, '24', kind), wanted);
+    });
+
+for (const kind of ['ring', 'bounded', 'garbage'])
+    test(`nobody is accused of a ${kind}`, async (t) => {
+        const answer = await diagnose(t, '24', kind);
+        assert.notEqual(answer.verdict, 'leak');
+        assert.notEqual(answer.verdict, 'growth');
+        assert.deepEqual(answer.suspects, []);
+    });
+
+test('one snapshot shows what is large, and says that it is no growth', async (t) => {
+    const ws = workspace(t);
+    execFileSync(runtime('24'), [program, 'map', ws.dir], { stdio: 'pipe' });
+    const run = await heaptap(t, ws, ['diagnose', '--json', path.join(ws.dir, '3.heapsnapshot')]);
+    assertExit(run, 0);
+    const answer = JSON.parse(run.stdout);
+    assert.equal(answer.verdict, 'inconclusive');
+    assert.equal(answer.evidence.supports, 'size');
+    assert.ok(answer.suspects.some((s) => s.class === 'Cart' && s.holder.name === 'cartsById'), run.stdout);
+    assert.ok(answer.suspects.every((s) => s.confidence < 0.5));
+});
+
+test('snapshots of two processes are not compared by id', async (t) => {
+    const a = workspace(t), b = workspace(t), c = workspace(t);
+    for (const [ws, kind] of [[a, 'map'], [b, 'set'], [c, 'private']])
+        execFileSync(runtime('24'), [program, kind, ws.dir], { stdio: 'pipe' });
+    const run = await heaptap(t, a, ['diagnose', '--json', ...[a, b, c].map((ws) => path.join(ws.dir, '3.heapsnapshot'))]);
+    assertExit(run, 0);
+    const answer = JSON.parse(run.stdout);
+    assert.ok(answer.suspects.every((s) => s.confidence < 0.5), run.stdout);
+});
