@@ -245,7 +245,9 @@ int culprits_recognise(struct heap *h, const struct frontier *f, uint32_t group,
             return 0;
         }
     recognise_structure(h, g, holder, s, &traits, ret_name, ret_advice);
-    if (!*ret_name && holder->kind == HOLDER_ARRAY)
+    if (!*ret_name && holder->kind == HOLDER_ARRAY) {
+        *ret_name = "cache"; /* a collection without a bound, whatever it was meant for */
         *ret_advice = "Take entries out of the array again, or keep only the last ones.";
+    }
     return 0;
 }

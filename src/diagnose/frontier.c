@@ -227,7 +227,8 @@ static int find_holder(struct frontier *f, uint32_t unit, struct found *ret, str
     }
     if (ret->holder == HEAP_NONE) {
         uint32_t above = f->lifted[c->dominator[unit]];
-        if (frontier_rank(f->h, above) == FRONTIER_OBJECT)
+        /* The global object dominates what several objects hold: those say more. */
+        if (frontier_rank(f->h, above) == FRONTIER_OBJECT && c->distance[above] > 1)
             ret->link = HEAP_NONE;
         ret->holder = above;
     } else {

@@ -8,11 +8,12 @@
 #include <string.h>
 
 #define NAME_BYTES                                                                                 \
-    4096                /* of an edge or a class, as it is shown; V8 cuts them at 1024 characters  \
-                         */
-#define CLIMB_MAX  8    /* collections in collections: steps up to a name */
-#define IN_EDGES   4096 /* of a holder that are looked at for a name */
-#define PATH_STEPS 64   /* of the way from the roots that are kept, the last ones */
+    4096             /* of an edge or a class, as it is shown; V8 cuts them at 1024 characters     \
+                      */
+#define CLIMB_MAX  8 /* collections in collections: steps up to a name */
+#define LIST_MAX   100000 /* of a list: links up to its head */
+#define IN_EDGES   4096   /* of a holder that are looked at for a name */
+#define PATH_STEPS 64     /* of the way from the roots that are kept, the last ones */
 
 static int no_memory(struct err *e)
 {
@@ -108,6 +109,17 @@ int holder_place(struct heap *h, uint32_t node, struct diagnosis_place **ret, st
 
 enum edge_worth { WORTH_NOTHING, WORTH_INSIDE, WORTH_ELEMENT, WORTH_NAME, WORTH_PRIVATE };
 
+static const char *const back_links[] = {"prev", "previous", "_prev", "_idlePrev", NULL};
+static const char *const links[] = {"next", "_next", "_idleNext", NULL};
+
+static bool is_one_of(const struct buf *text, const char *const *names)
+{
+    for (; *names; names++)
+        if (text_is(text, *names))
+            return true;
+    return false;
+}
+
 static enum edge_worth edge_worth(const struct heap *h, uint32_t edge, struct buf *text)
 {
     enum heap_edge_kind kind = heap_edge_kind(heap_columns(h)->edge[edge]);
@@ -119,6 +131,8 @@ static enum edge_worth edge_worth(const struct heap *h, uint32_t edge, struct bu
         return WORTH_INSIDE;
     if (edge_text(h, edge, text) != 0 || text->length == 0 || text->data[0] == '.' ||
         text_is(text, "__proto__") || text_is(text, "constructor") || text_is(text, "this"))
+        return WORTH_INSIDE;
+    if (is_one_of(text, back_links)) /* a list is known by its head */
         return WORTH_INSIDE;
     return text->data[0] == '#' ? WORTH_PRIVATE : WORTH_NAME;
 }
@@ -275,6 +289,7 @@ struct naming {
     uint32_t owner;         /* what has the variable or property */
     enum holder_kind kind;
     uint32_t emitter; /* of listeners */
+    bool event;       /* name is that of the event */
 };
 
 static int name_edge(struct naming *n, uint32_t edge)
@@ -314,18 +329,65 @@ static int name_listeners(struct naming *n, uint32_t events, uint32_t event_edge
         text_is(&text, "_events")) {
         n->kind = HOLDER_LISTENERS;
         n->emitter = heap_edge_source(n->h, edge);
-        if (event_edge != HEAP_NONE)
-            rc = edge_text(n->h, event_edge, &n->name);
+        n->event = true;
+        rc = edge_text(n->h, event_edge, &n->name);
     }
     buf_free(&text);
     return rc;
+}
+
+/* A plain object says nothing of itself: what it is called is added, up to a variable or to an
+ * object that has a class. */
+static int name_owner(struct naming *n, struct err *e)
+{
+    for (int step = 0; step < CLIMB_MAX; step++) {
+        const char *class = class_of(n->h, n->owner);
+        uint32_t edge;
+        enum edge_worth worth;
+        if (strcmp(class, "Object") != 0 && class[0] != '{')
+            return 0;
+        int rc = naming_edge(n->h, n->born, n->owner, &edge, &worth, e);
+        if (rc != 0 || worth < WORTH_NAME || heap_edge_source(n->h, edge) == n->owner)
+            return rc;
+        struct buf kept = n->name; /* the holder's own name stays */
+        n->name = buf_new(NAME_BYTES);
+        rc = name_edge(n, edge);
+        buf_free(&n->name);
+        n->name = kept;
+        if (rc != 0)
+            return no_memory(e);
+    }
+    return 0;
+}
+
+/* From one of a list to the next. */
+static bool is_link(const struct naming *n, uint32_t edge, uint32_t to)
+{
+    const struct heap_columns *c = heap_columns(n->h);
+    uint32_t source = heap_edge_source(n->h, edge);
+    bool is = c->class_of[source] == c->class_of[to];
+    if (c->kind[source] != HEAP_OBJECT || frontier_rank(n->h, source) != FRONTIER_OBJECT)
+        return false;
+    struct buf text = buf_new(NAME_BYTES);
+    is = is || (edge_text(n->h, edge, &text) == 0 && is_one_of(&text, links));
+    buf_free(&text);
+    return is;
+}
+
+/* An EventTarget's Map from events to lists of listeners. */
+static bool is_event_map(const struct naming *n, uint32_t edge)
+{
+    struct buf text = buf_new(NAME_BYTES);
+    bool is = edge_text(n->h, edge, &text) == 0 && text.data && strstr(text.data, "kEvents");
+    buf_free(&text);
+    return is;
 }
 
 /* Climbs from the holder to something with a name. */
 static int find_name(struct naming *n, uint32_t holder, struct err *e)
 {
     uint32_t at = holder;
-    for (int step = 0; step < CLIMB_MAX; step++) {
+    for (int step = 0, climbed = 0; step < CLIMB_MAX; step++) {
         uint32_t edge;
         enum edge_worth worth;
         int rc = naming_edge(n->h, n->born, at, &edge, &worth, e);
@@ -334,7 +396,20 @@ static int find_name(struct naming *n, uint32_t holder, struct err *e)
         uint32_t source = heap_edge_source(n->h, edge);
         if (step == 0)
             n->edge = edge;
+        /* Along a list to its head, which has the name. */
+        if (worth >= WORTH_NAME && n->emitter == HEAP_NONE && climbed++ < LIST_MAX &&
+            is_link(n, edge, at)) {
+            at = source;
+            step--;
+            continue;
+        }
         if (worth >= WORTH_NAME) {
+            if (n->emitter == HEAP_NONE && is_event_map(n, edge)) {
+                n->kind = HOLDER_LISTENERS;
+                at = n->emitter = source;
+                buf_clear(&n->where);
+                continue;
+            }
             if (n->emitter == HEAP_NONE && step == 0) {
                 rc = name_listeners(n, source, edge, e);
                 if (rc == 0 && n->emitter == HEAP_NONE && edge_text(n->h, edge, &n->name) == 0 &&
@@ -351,13 +426,13 @@ static int find_name(struct naming *n, uint32_t holder, struct err *e)
             n->name = buf_new(NAME_BYTES);
             if (rc == 0)
                 rc = name_edge(n, edge);
-            if (n->emitter != HEAP_NONE && kept.length) { /* the event stays the name */
+            if (n->event && kept.length) { /* the event stays the name */
                 buf_free(&n->name);
                 n->name = kept;
             } else {
                 buf_free(&kept);
             }
-            return rc == 0 ? 0 : no_memory(e);
+            return rc == 0 ? name_owner(n, e) : no_memory(e);
         }
         uint32_t above = n->lifted[source];
         if (frontier_rank(n->h, above) == FRONTIER_ROOTS || above == at)
@@ -376,10 +451,13 @@ static int phrase(struct naming *n, const struct frontier_group *g, struct buf *
 {
     const char *class = class_of(n->h, g->holder);
     const char *where = n->where.length ? n->where.data : "";
-    if (n->kind == HOLDER_LISTENERS)
+    if (n->kind == HOLDER_LISTENERS && n->event)
         return buf_addf(out, "listeners of event `%.*s` of %s%s%s", (int)n->name.length,
             n->name.length ? n->name.data : "", class_of(n->h, n->emitter), where[0] ? " in " : "",
             where);
+    if (n->kind == HOLDER_LISTENERS)
+        return buf_addf(
+            out, "listeners of %s%s%s", class_of(n->h, n->emitter), where[0] ? " in " : "", where);
     if (n->kind == HOLDER_TIMERS || strcmp(class, "TimersList") == 0)
         return buf_add_text(out, "the list of running timers");
     if (n->kind == HOLDER_VARIABLE)

@@ -176,7 +176,8 @@ static bool is_suspect(struct work *w, const struct frontier_group *g, double *r
     if (is_engines(w, g))
         return false;
     if (w->one)
-        return (double)c->retained[g->holder] >= SIZE_SHARE * (double)heap_total_size(w->h);
+        return c->distance[g->holder] > 1 && frontier_rank(w->h, g->holder) == FRONTIER_OBJECT &&
+               (double)c->retained[g->holder] >= SIZE_SHARE * (double)heap_total_size(w->h);
     if ((double)g->bytes < fmax(BYTES_LEAST, SHARE_LEAST * (double)w->new_bytes))
         return false;
     if (!goes_on(w, g))

@@ -27,7 +27,7 @@ const leaks = {
     set: ['Cart', 'Set', 'seen', 'cache'],
     object: ['Cart', 'Object', 'byName', 'cache'],
     private: ['Cart', 'Map', '#carts', 'cache'],
-    static: ['Cart', 'Array', 'closed', null],
+    static: ['Cart', 'Array', 'closed', 'cache'],
     listener: ['Function', 'Array', 'price', 'event-listener', 'onPrice'],
     closure: ['Function', 'Array', 'handlers', 'closure', 'later'],
     timer: ['Timeout', 'TimersList', null, 'timer', 'refresh'],
