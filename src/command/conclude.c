@@ -196,12 +196,20 @@ static void record_suspect(
     cJSON_free(detail);
 }
 
+static bool names_something(const cJSON *diagnosis)
+{
+    const char *verdict = text_at(diagnosis, "verdict");
+    return verdict && (strcmp(verdict, "leak") == 0 || strcmp(verdict, "growth") == 0);
+}
+
 void conclude_record(struct journal *journal, const cJSON *diagnosis)
 {
     const cJSON *evidence = at(diagnosis, "evidence"), *item;
     int64_t target_id = integer_at(evidence, "target_id");
     cJSON_ArrayForEach(item, at(diagnosis, "suspects"))
         record_suspect(journal, diagnosis, item, target_id);
+    if (!names_something(diagnosis))
+        return; /* its files are not worth more than others when the disk is short */
     cJSON_ArrayForEach(item, at(evidence, "files"))
     {
         struct store_event row;

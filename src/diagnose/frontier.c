@@ -191,6 +191,11 @@ struct found {
     uint32_t link; /* a unit that holds this one; HEAP_NONE */
 };
 
+static bool is_timer(const struct heap *h, uint32_t node)
+{
+    return strcmp(frontier_class_name(h, heap_columns(h)->class_of[node]), "Timeout") == 0;
+}
+
 static bool is_better(const struct heap *h, uint32_t a, uint32_t b)
 {
     if (b == HEAP_NONE)
@@ -227,8 +232,10 @@ static int find_holder(struct frontier *f, uint32_t unit, struct found *ret, str
     }
     if (ret->holder == HEAP_NONE) {
         uint32_t above = f->lifted[c->dominator[unit]];
-        /* The global object dominates what several objects hold: those say more. */
-        if (frontier_rank(f->h, above) == FRONTIER_OBJECT && c->distance[above] > 1)
+        /* The global object dominates what several objects hold: those say more. Timers hold each
+         * other in lists. */
+        if ((frontier_rank(f->h, above) == FRONTIER_OBJECT && c->distance[above] > 1) ||
+            is_timer(f->h, unit))
             ret->link = HEAP_NONE;
         ret->holder = above;
     } else {

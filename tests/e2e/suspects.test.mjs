@@ -31,7 +31,7 @@ const leaks = {
     listener: ['Function', 'Array', 'price', 'event-listener', 'onPrice'],
     closure: ['Function', 'Array', 'handlers', 'closure', 'later'],
     timer: ['Timeout', 'TimersList', null, 'timer', 'refresh'],
-    promise: ['Cart', 'Promise', 'gate', 'promise'],
+    promise: ['Generator', 'Promise', 'gate', 'promise'],
     buffer: ['Buffer', 'Array', 'blocks', 'buffer'],
     stream: ['PassThrough', 'Array', 'pipes', 'stream'],
     list: ['Entry', 'Entry', 'latest', null],
