@@ -535,8 +535,7 @@ int holder_describe(struct heap *h, const uint8_t *born, const uint32_t *lifted,
         s->holder.class_name = diagnosis_text(class, strlen(class));
         s->holder.name = n.name.length ? diagnosis_text(n.name.data, n.name.length) : NULL;
         s->holder.text = diagnosis_text(text.data, text.length);
-        *ret =
-            (struct holder){.kind = n.kind, .named = n.emitter != HEAP_NONE ? n.emitter : n.owner};
+        *ret = (struct holder){.kind = n.kind};
         if (!s->holder.class_name || !s->holder.text || (n.name.length && !s->holder.name))
             rc = no_memory(e);
     }

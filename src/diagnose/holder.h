@@ -20,7 +20,6 @@ enum holder_kind {
 
 struct holder {
     enum holder_kind kind;
-    uint32_t named; /* the object that has the name: an emitter, the owner of a field; or NONE */
 };
 
 /* Fills s->holder for a group (all but what the growth is: the text is begun, not finished). */
