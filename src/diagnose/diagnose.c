@@ -136,8 +136,10 @@ static int note_trend(struct diagnosis *d, const struct judgement *j, struct err
     const struct trend *t = &j->trend;
     int rc = 0;
     if (t->warm_up && t->shape != TREND_LEVELLED)
-        rc = diagnosis_note(
-            d, e, "the first %zu readings grew faster (warm-up) and are left out", t->warm_up);
+        rc = t->warm_up == 1
+                 ? diagnosis_note(d, e, "the first reading is of the warm-up and is left out")
+                 : diagnosis_note(d, e,
+                       "the first %zu readings grew faster (warm-up) and are left out", t->warm_up);
     if (rc == 0 && j->share_active < 1)
         rc = diagnosis_note(d, e,
             "the server was idle for %.0f %% of the time: growth is counted over the rest",

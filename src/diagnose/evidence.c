@@ -336,6 +336,19 @@ static int keep_floors(void *arg, struct floors *floors, struct err *e)
     return 0;
 }
 
+static int level_floors(struct evidence_target *t, struct err *e)
+{
+    size_t count = 0;
+    int64_t *taken = calloc(t->snapshot_count + 1, sizeof *taken);
+    if (!taken)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < t->snapshot_count; i++)
+        taken[count++] = t->snapshots[i].wall_ms;
+    floors_level(&t->floors, taken, count);
+    free(taken);
+    return 0;
+}
+
 /* ---- the whole ---- */
 
 static const struct {
@@ -375,6 +388,8 @@ int evidence_read(struct reader *reader, const char *run_id, struct evidence **r
         rc = read_counts(r, reader, &filter, e);
     if (rc == 0)
         rc = floors_read(reader, &filter, keep_floors, r, e);
+    for (size_t i = 0; rc == 0 && i < r->target_count; i++)
+        rc = level_floors(&r->targets[i], e);
     if (rc == 0)
         *ret = r;
     else

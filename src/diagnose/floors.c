@@ -185,6 +185,46 @@ int floors_read(struct reader *reader, const struct reader_filter *filter, floor
     return rc;
 }
 
+/* ---- what snapshots leave behind ---- */
+
+/* Whether requests have ended between a floor and the next one. */
+static bool served(const struct floors *f, size_t at)
+{
+    return memcmp(&f->counts[at * f->route_count], &f->counts[(at + 1) * f->route_count],
+               f->route_count * sizeof *f->counts) != 0;
+}
+
+static bool has_between(const int64_t *times, size_t count, int64_t from, int64_t to)
+{
+    for (size_t i = 0; i < count; i++)
+        if (times[i] > from && times[i] <= to)
+            return true;
+    return false;
+}
+
+/* Adds by how much each series rose from a floor to the next one to all floors up to there. */
+static void raise_to_next(struct floors *f, size_t at)
+{
+    double heap = f->bytes[at + 1] - f->bytes[at];
+    double external = f->external[at + 1] - f->external[at];
+    for (size_t i = 0; i <= at; i++) {
+        f->bytes[i] += heap;
+        if (isfinite(external))
+            f->external[i] += external;
+    }
+}
+
+void floors_level(struct floors *f, const int64_t *taken_ms, size_t count)
+{
+    for (size_t i = 0; i + 1 < f->count; i++) {
+        bool busy = (i > 0 && served(f, i - 1)) || (i + 2 < f->count && served(f, i + 1));
+        if (busy && !served(f, i) && has_between(taken_ms, count, f->wall_ms[i], f->wall_ms[i + 1]))
+            raise_to_next(f, i);
+    }
+}
+
+/* ---- routes ---- */
+
 /* Only those whose external memory is known. */
 static int judge_external(const struct floors *floors, struct routes_estimate *ret_estimates,
     struct routes_summary *ret, struct err *e)

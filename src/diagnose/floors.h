@@ -32,6 +32,11 @@ typedef int (*floors_fn)(void *arg, struct floors *floors, struct err *e);
 int floors_read(struct reader *reader, const struct reader_filter *filter, floors_fn each,
     void *arg, struct err *e) MUST_USE;
 
+/* Takes out of a series what snapshots leave behind in V8: between two floors with a snapshot
+ * between and no request, where there are requests beside, the earlier ones are raised to the
+ * later. taken_ms: when snapshots were taken. */
+void floors_level(struct floors *f, const int64_t *taken_ms, size_t count);
+
 /* routes_estimate on all of them; ret_estimates: as many as routes. external: what a request keeps
  * outside the heap; floors where that is not known are left out. */
 int floors_judge(const struct floors *floors, bool external, struct routes_estimate *ret_estimates,

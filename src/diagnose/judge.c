@@ -90,12 +90,13 @@ static void add_minima(const struct evidence_target *t, enum kind kind, struct s
     }
 }
 
-/* The hook's floors where there are more of them: they leave the young generation out. */
+/* The hook's floors unless there are far fewer of them: they leave the young generation out, in a
+ * probe compiled code, too, and what snapshots left behind. */
 static int make_series(
     const struct evidence_target *t, enum kind kind, struct series *ret, struct err *e)
 {
     size_t after_gc = count_after_gc(t);
-    bool hook = kind != KIND_RSS && t->floors.count >= 3 && t->floors.count >= after_gc &&
+    bool hook = kind != KIND_RSS && t->floors.count >= 3 && 3 * t->floors.count >= 2 * after_gc &&
                 (kind == KIND_HEAP || isfinite(t->floors.external[0]));
     const double *values = kind == KIND_HEAP ? t->floors.bytes : t->floors.external;
     int rc = new_series(hook ? t->floors.count : t->reading_count, ret, e);
