@@ -21,8 +21,10 @@
     const text = JSON.stringify;
 
     const ROUTES_MAX = 200; // more routes than that are one route to a reader
-    const CACHE_MAX = 2048; // URLs whose route is remembered; of at most CACHED_URL_MAX characters
-    const CACHED_URL_MAX = 128;
+    // Paths whose route is remembered; few, for with ids in them they are garbage that we keep.
+    const CACHE_MAX = 256;
+    const CACHED_URL_MAX = 128; // characters of such a path
+    const NAMES_MAX = 50; // texts at one place of paths, from which on they may be ids
     const URL_MAX = 512;
     const METHODS_MAX = 64; // HTTP/2 lets clients invent them
     const BATCH_ROWS = 256;
@@ -81,7 +83,9 @@
     }
     const other = new Route('', '(other)');
     const routes = [other];
-    const methods = new Map(); // method to {urls: URL to Route, patterns: pattern to Route}
+    // method to {urls: path to Route, patterns: pattern to Route, ids: text before a place of ids to the
+    // names that stand there, too}
+    const methods = new Map();
 
     let cached = 0; // URLs of all methods
     let lastMethod = '';
@@ -90,12 +94,43 @@
         if (name === lastMethod) return lastFound;
         let found = methods.get(name);
         if (found === undefined) {
-            found = { urls: new Map(), patterns: new Map() };
+            found = { urls: new Map(), patterns: new Map(), ids: new Map() };
             if (methods.size < METHODS_MAX) methods.set(name, found);
         }
         lastMethod = name;
         lastFound = found;
         return found;
+    }
+
+    // Where many texts have stood at one place of a path and most were met but once, they are ids:
+    // later ones there have no routes of their own. Those that came back are names, and keep theirs.
+    function findIds(of, parts) {
+        let before = '';
+        for (const part of parts) {
+            const names = new Map(); // text to requests of the busiest route with it
+            for (const [pattern, { count }] of of.patterns) {
+                if (!pattern.startsWith(before)) continue;
+                const name = pattern.slice(before.length).split('/', 1)[0];
+                names.set(name, Math.max(names.get(name) ?? 0, count));
+            }
+            const often = [...names.keys()].filter((name) => names.get(name) > 1);
+            if (names.size >= NAMES_MAX && often.length * 2 < names.size && !of.ids.has(before))
+                of.ids.set(before, new Set(often));
+            before += part + '/';
+        }
+    }
+
+    function patternOf(of, path) {
+        const parts = path.split('/').map(segment);
+        let before = '';
+        for (let i = 0; i < parts.length && of.ids.size > 0; i++) {
+            if (of.ids.get(before)?.has(parts[i]) === false) parts[i] = ':id';
+            before += parts[i] + '/';
+        }
+        const pattern = parts.join('/');
+        if (of.patterns.size >= NAMES_MAX && routes.length <= ROUTES_MAX && !of.patterns.has(pattern))
+            findIds(of, parts);
+        return pattern;
     }
 
     function patternRoute(of, method, pattern) {
@@ -129,19 +164,21 @@
 
     function plainRoute(method, url) {
         const of = methodOf(method);
-        let route = of.urls.get(url);
+        let path = pathOf(url);
+        let route = of.urls.get(path);
         if (route === undefined) {
-            let path = url.length > 4 * URL_MAX ? url.slice(0, 4 * URL_MAX) : url;
-            path = pathOf(path);
+            const cacheable = path.length <= CACHED_URL_MAX;
+            if (path.length > 4 * URL_MAX) path = path.slice(0, 4 * URL_MAX);
+            const key = path;
             if (path.charCodeAt(0) !== 47 && path.includes('://')) // as proxies write it
                 path = '/' + path.split('/').slice(3).join('/');
-            route = patternRoute(of, method, path.split('/').map(segment).join('/'));
-            if (url.length <= CACHED_URL_MAX) {
+            route = patternRoute(of, method, patternOf(of, path));
+            if (cacheable) {
                 if (++cached > CACHE_MAX) {
                     for (const { urls } of methods.values()) urls.clear();
                     cached = 1;
                 }
-                of.urls.set(url, route);
+                of.urls.set(key, route);
             }
         }
         return route;

@@ -205,20 +205,19 @@ test('HTTP/2 requests have rows where the runtime tells of them, and it is said 
     }
 });
 
-// The inspector interrupts JavaScript: a beat that came while a row was made sent half of it, and the
-// row that could not be ended the following.
-test('a beat in the middle of a row sends no half of it', () => {
+// What the hook hands over when a process of its own publishes requests on the channels: rows as
+// { method, url, route, status }. each: JavaScript that is done before them.
+function handedOver(urls, each = '') {
     const code = `const v8 = require('v8'), channels = require('diagnostics_channel'), { EventEmitter } = require('events');
-        const real = v8.getHeapStatistics, sent = [];
+        const sent = [];
         let hook;
-        let calls = 0; // each other one is of a row that is being made
-        v8.getHeapStatistics = () => (++calls % 2 === 0 && hook.beat(0), real());
+        ${each}
         globalThis.binding = (text) => sent.push(JSON.parse(text));
         hook = (0, eval)(require('fs').readFileSync(process.argv[1], 'utf8'))('binding',
             { sample: 1, keepQuery: false, budget: 1, window: 128, expiry: 15 });
         const socket = new EventEmitter();
-        for (let i = 0; i < 300; i++) {
-            const message = { request: { method: 'GET', url: '/p' + i % 100 }, response: { statusCode: 200 }, socket };
+        for (const url of ${JSON.stringify(urls)}) {
+            const message = { request: { method: 'GET', url }, response: { statusCode: 200 }, socket };
             channels.channel('http.server.request.start').publish(message);
             channels.channel('http.server.response.finish').publish(message);
         }
@@ -226,15 +225,32 @@ test('a beat in the middle of a row sends no half of it', () => {
         console.log(JSON.stringify(sent));`;
     const sent = JSON.parse(execFileSync(process.execPath, ['-e', 'globalThis.require = require;' + code,
         path.join(house, 'src/collect/requests.js')], { encoding: 'utf8', maxBuffer: 1 << 26 }));
-    const urls = sent.flatMap(({ texts, rows }) => {
+    return sent.flatMap(({ texts, rows }) => {
         const bytes = Buffer.from(rows, 'base64');
         return Array.from({ length: bytes.length / 68 }, (_, i) => {
             const at = (index) => bytes.readUInt32LE(i * 68 + 4 * index);
-            assert.ok(texts[at(1)] === 'GET' && texts[at(2)] === texts[at(3)] && at(6) === 200);
-            return texts[at(2)];
+            return { method: texts[at(1)], url: texts[at(2)], route: texts[at(3)], status: at(6) };
         });
     });
-    assert.deepEqual(urls, Array.from({ length: 300 }, (_, i) => '/p' + i % 100));
+}
+
+// The inspector interrupts JavaScript: a beat that came while a row was made sent half of it, and the
+// row that could not be ended the following.
+test('a beat in the middle of a row sends no half of it', () => {
+    const urls = Array.from({ length: 300 }, (_, i) => '/p' + i % 50);
+    const rows = handedOver(urls, `const real = v8.getHeapStatistics;
+        let calls = 0; // each other one is of a row that is being made
+        v8.getHeapStatistics = () => (++calls % 2 === 0 && hook.beat(0), real());`);
+    assert.deepEqual(rows, urls.map((url) => ({ method: 'GET', url, route: url, status: 200 })));
+});
+
+// /alerts/S1, /alerts/S2, … were 200 routes, and from there on "(other)".
+test('ids of any shape are one route, and names beside them keep theirs', () => {
+    const urls = Array.from({ length: 300 }, (_, i) =>
+        [`/alerts/S${i}`, `/alerts/S${i}/of/u-${i}?x=1`, '/alerts/latest', `/pages/${'abcdefgh'[i % 8]}`]).flat();
+    const routes = new Set(handedOver(urls).slice(-40).map((row) => row.route));
+    assert.deepEqual([...routes].sort(), ['/alerts/:id', '/alerts/:id/of/:id', '/alerts/latest',
+        ...[...'abcdefgh'].map((letter) => `/pages/${letter}`)]);
 });
 
 test('what was asked for is followed, the rest is counted', async (t) => {
