@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/own.h"
 #include "base/text.h"
 #include "base/uuid.h"
 #include "collect/ask.h"
@@ -215,7 +216,7 @@ static int evaluate(struct requests *r, struct err *e)
     if (rc == 0 && r->options.pairs)
         rc = buf_addf(&source, ",%s", pairs_source);
     if (rc == 0)
-        rc = buf_add_text(&source, ")");
+        rc = buf_add_text(&source, ")" OWN_SOURCE_URL("requests"));
     if (rc == ERR_USAGE) {
         free(options);
         buf_free(&source);

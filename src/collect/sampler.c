@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/own.h"
 #include "collect/ask.h"
 #include "cdp/proto.h"
 
@@ -107,7 +108,8 @@ int sampler_new(struct cdp_session *session, bool scripted, int64_t expiry_us,
             session, PROTO_RUNTIME_GET_HEAP_USAGE, NULL, INSTALL_DEADLINE_US, got_plain, s, e);
         goto out;
     }
-    rc = buf_addf(&source, "%s(%lld)", sampler_source, (long long)(expiry_us / 1000));
+    rc = buf_addf(&source, "%s(%lld)" OWN_SOURCE_URL("sampler"), sampler_source,
+        (long long)(expiry_us / 1000));
     if (rc) {
         err_set(e, rc, "out of memory");
         goto out;

@@ -1,6 +1,7 @@
 /* Routes, sites and classes of the record, joined to suspects. */
 #include "diagnose/merge.h"
 
+#include "base/own.h"
 #include "base/text.h"
 
 #include <math.h>
@@ -243,7 +244,7 @@ static double score(const struct diagnosis_suspect *s, const struct evidence_sit
 {
     double growth = growth_of(site), value = growth * weight_of_url(site->url);
     bool library = weight_of_url(site->url) <= LIBRARY_WEIGHT;
-    if (!(growth >= SITE_BYTES) || (!*site->url && *site->function == '('))
+    if (!(growth >= SITE_BYTES) || (!*site->url && *site->function == '(') || own_is_url(site->url))
         return 0;
     if (library && growth < LIBRARY_SHARE * (double)s->retained_growth)
         return 0; /* what the runtime needs for itself */

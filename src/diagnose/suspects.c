@@ -1,6 +1,7 @@
 /* Suspects: what has grown, who holds it, and what it is called. */
 #include "diagnose/suspects.h"
 
+#include "base/own.h"
 #include "base/text.h"
 #include "diagnose/births.h"
 #include "diagnose/culprits.h"
@@ -427,16 +428,20 @@ static int fill(struct work *w, const struct candidate *x, struct diagnosis_susp
 static int add_suspects(struct work *w, size_t most, struct diagnosis *d, struct err *e)
 {
     int rc = 0;
-    size_t count = w->count < most ? w->count : most;
-    d->suspects = calloc(count + 1, sizeof *d->suspects);
+    most = w->count < most ? w->count : most;
+    d->suspects = calloc(most + 1, sizeof *d->suspects);
     if (!d->suspects)
         return err_set(e, ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < count && rc == 0; i++) {
+    for (size_t i = 0; i < w->count && d->suspect_count < most && rc == 0; i++) {
         struct candidate *x = &w->list[i];
+        struct diagnosis_suspect *s = &d->suspects[d->suspect_count++];
         rc = name_class(w, x, e);
         if (rc == 0)
-            rc = fill(
-                w, x, &d->suspects[d->suspect_count++], frontier_class_name(w->h, x->named), e);
+            rc = fill(w, x, s, frontier_class_name(w->h, x->named), e);
+        if (rc == 0 && s->holder.place && own_is_url(s->holder.place->url)) {
+            diagnosis_suspect_clear(s); /* what heaptap's hook remembers */
+            d->suspect_count--;
+        }
     }
     return rc;
 }
