@@ -176,6 +176,12 @@ static bool has_word(const char *text, const char *word)
     return false;
 }
 
+/* A list of those that are told, by what programs call such lists. */
+static bool is_told(const char *name)
+{
+    return has_word(name, "listener") || has_word(name, "observer") || has_word(name, "subscriber");
+}
+
 static bool is_buffer(const struct heap *h, const struct frontier_group *g)
 {
     static const char *const names[] = {"Buffer", "FastBuffer", "ArrayBuffer", "Uint8Array",
@@ -190,7 +196,7 @@ static void recognise_structure(const struct heap *h, const struct frontier_grou
     const char **ret_name, const char **ret_advice)
 {
     const char *class = frontier_class_name(h, g->class);
-    if (holder->kind == HOLDER_LISTENERS) {
+    if (holder->kind == HOLDER_LISTENERS || is_told(s->holder.name)) {
         *ret_name = "event-listener";
         *ret_advice = "Remove the listener when what it serves is over (off, once, or an "
                       "AbortSignal), or listen once for the process and look the request up.";

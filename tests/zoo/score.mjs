@@ -2,6 +2,10 @@
 import path from 'node:path';
 import { lineOf } from './servers.mjs';
 
+// The words that a diagnosis has for the usual culprits.
+export const CULPRITS = ['query-client', 'context-provider', 'event-listener', 'closure', 'stream', 'database-pool', 'redis-client',
+    'winston-logger', 'timer', 'promise', 'cache', 'buffer'];
+
 // A line that V8 gives may be that of a statement's first or last part.
 const SLACK = 2;
 
@@ -77,7 +81,7 @@ export function score(truth, file, diagnosis) {
         holder: suspects.length > 0 && rightHolder(leak, suspects[0]),
         route: Boolean(routeFound(leak, first)),
         bytes: rightBytes(leak, first),
-        culprit: (leak.culprits ?? []).includes(first.culprit),
+        culprit: leak.culprits?.length ? leak.culprits.includes(first.culprit) : null,
         memory: !truth.memory_kind || diagnosis.memory_kind === truth.memory_kind,
         holderLine: leak.holder_at ? placeIs(first.holder?.location, file, leak.holder_at, leak.holder_at) : null,
         function: leak.function_at ? placeIs(first.function, file, leak.function_at, leak.function_at) : null,

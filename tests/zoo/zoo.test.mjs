@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { checkPlaces, metGoal, score, totals, won } from './score.mjs';
+import { checkPlaces, CULPRITS, metGoal, score, totals, won } from './score.mjs';
 import { buildServer, floorOf, lineOf, makePlace, readTruths, send, startBackends, startServer } from './servers.mjs';
 
 const WARM_UP = 400;
@@ -33,6 +33,8 @@ test('every server has a source, requests, and a truth whose places are in what 
         checkPlaces(truth);
         for (const leak of truth.leaks)
             assert.ok(leak.classes.length && leak.holders.length && Object.keys(leak.routes).length, truth.name);
+        for (const leak of truth.leaks)
+            assert.deepEqual(leak.culprits.filter((word) => !CULPRITS.includes(word)), [], `${truth.name}: no such culprit`);
     }
     const quiet = [...truths.values()].filter((truth) => !truth.leaks.length);
     assert.ok(quiet.length >= 6);
@@ -71,7 +73,7 @@ const right = () => {
                 holder: { name: '#instances', text: 'the Set "#instances"', path: [], location: { url: `file://${file}`, line: lineOf(file, 'static #instances') } },
                 routes: [{ method: 'GET', route: '/embed/:n', bytes_per_request: 1200 }],
                 allocated_at: [{ url: file, line: lineOf(file, 'Widget.#instances.add') }],
-                culprit: 'private-field',
+                culprit: 'cache',
             }],
         },
     };
