@@ -65,14 +65,11 @@ int buf_add_text(struct buf *b, const char *text)
     return buf_add(b, text, strlen(text));
 }
 
-int buf_addf(struct buf *b, const char *format, ...)
+static int add_formatted(struct buf *b, const char *format, va_list args)
 {
-    va_list args;
-    va_start(args, format);
     va_list again;
     va_copy(again, args);
     int length = vsnprintf(NULL, 0, format, args);
-    va_end(args);
     int rc = length < 0 ? ERR_INTERNAL : buf_reserve(b, (size_t)length);
     if (!rc) {
         vsnprintf(b->data + b->length, (size_t)length + 1, format, again);
@@ -80,6 +77,25 @@ int buf_addf(struct buf *b, const char *format, ...)
     }
     va_end(again);
     return rc;
+}
+
+int buf_addf(struct buf *b, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int rc = add_formatted(b, format, args);
+    va_end(args);
+    return rc;
+}
+
+void words_add(struct words *w, const char *format, ...)
+{
+    va_list args;
+    if (w->rc)
+        return;
+    va_start(args, format);
+    w->rc = add_formatted(&w->b, format, args);
+    va_end(args);
 }
 
 char *buf_take(struct buf *b)

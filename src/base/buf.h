@@ -24,6 +24,14 @@ int buf_add(struct buf *b, const void *bytes, size_t count) MUST_USE;
 int buf_add_text(struct buf *b, const char *text) MUST_USE;
 int buf_addf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3) MUST_USE;
 
+/* Text put together of many pieces: the first failure stays in rc and is asked for once, at the
+ * end. */
+struct words {
+    struct buf b;
+    int rc; /* 0, ERR_FULL or ERR_NOMEM; later pieces are dropped */
+};
+void words_add(struct words *w, const char *format, ...) PRINTF_LIKE(2, 3);
+
 /* Hands the memory to the caller (free it with free) and leaves b empty; "" if it was empty.
  * NULL only when memory is out. */
 char *buf_take(struct buf *b);

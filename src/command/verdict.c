@@ -18,27 +18,6 @@
 #define PATH_SHOWN   12  /* steps; of longer paths the beginning and the end */
 #define SURE         0.5 /* share of the growth from which on a suspect is "the" leak */
 
-/* Text under construction; the first failure stays. */
-struct words {
-    struct buf b;
-    int rc;
-};
-
-static void add(struct words *w, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static void add(struct words *w, const char *format, ...)
-{
-    char *text = NULL;
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vasprintf(&text, format, arguments);
-    va_end(arguments);
-    if (w->rc == 0)
-        w->rc = length < 0 ? ERR_NOMEM : buf_add(&w->b, text, (size_t)length);
-    if (length >= 0)
-        free(text);
-}
-
 static struct words new_words(void)
 {
     return (struct words){.b = buf_new(TEXT_MAX)};
@@ -49,19 +28,19 @@ static struct words new_words(void)
 static void add_size(struct words *w, double bytes)
 {
     char text[TEXT_SHORT];
-    add(w, "%s", text_size(text, bytes));
+    words_add(w, "%s", text_size(text, bytes));
 }
 
 static void add_signed_count(struct words *w, int64_t count)
 {
     char text[TEXT_SHORT];
-    add(w, "%s%s", count < 0 ? "" : "+", text_count(text, count));
+    words_add(w, "%s%s", count < 0 ? "" : "+", text_count(text, count));
 }
 
 static void add_span(struct words *w, double seconds)
 {
     char text[TEXT_SHORT];
-    add(w, "%s", text_duration(text, (int64_t)(seconds * 1e6)));
+    words_add(w, "%s", text_duration(text, (int64_t)(seconds * 1e6)));
 }
 
 static void add_place(struct words *w, const struct diagnosis_place *p)
@@ -70,9 +49,9 @@ static void add_place(struct words *w, const struct diagnosis_place *p)
     const char *file = slash && slash[1] ? slash + 1 : p->url ? p->url : "";
     if (!*file)
         return;
-    add(w, "%s", file);
+    words_add(w, "%s", file);
     if (p->line)
-        add(w, ":%u", p->line);
+        words_add(w, ":%u", p->line);
 }
 
 /* "createSession (server.js:40)" */
@@ -80,11 +59,11 @@ static void add_function(struct words *w, const struct diagnosis_place *p)
 {
     bool named = p->function && *p->function;
     if (named)
-        add(w, "%s", p->function);
+        words_add(w, "%s", p->function);
     if (p->url && *p->url) {
-        add(w, named ? " (" : "");
+        words_add(w, named ? " (" : "");
         add_place(w, p);
-        add(w, named ? ")" : "");
+        words_add(w, named ? ")" : "");
     }
 }
 
@@ -92,12 +71,12 @@ static void add_function(struct words *w, const struct diagnosis_place *p)
 static void add_subject(struct words *w, const struct diagnosis_suspect *s)
 {
     if (s->class_name)
-        add(w, "%s", s->class_name);
+        words_add(w, "%s", s->class_name);
     else
-        add(w, "objects of a class that no snapshot has shown");
+        words_add(w, "objects of a class that no snapshot has shown");
     if (s->function && ((s->function->function && *s->function->function) ||
                            (s->function->url && *s->function->url))) {
-        add(w, " ");
+        words_add(w, " ");
         add_function(w, s->function);
     }
 }
@@ -105,18 +84,18 @@ static void add_subject(struct words *w, const struct diagnosis_suspect *s)
 static void add_holder(struct words *w, const struct diagnosis_suspect *s)
 {
     if (s->holder.text) {
-        add(w, "%s", s->holder.text);
+        words_add(w, "%s", s->holder.text);
     } else {
-        add(w, "%s", s->holder.class_name ? s->holder.class_name : "");
+        words_add(w, "%s", s->holder.class_name ? s->holder.class_name : "");
         if (s->holder.name)
-            add(w, " `%s`", s->holder.name);
+            words_add(w, " `%s`", s->holder.name);
     }
     if (s->holder.place && s->holder.place->url && *s->holder.place->url) {
         struct words place = new_words();
         add_place(&place, s->holder.place);
         if (place.rc == 0 && place.b.data &&
             !(s->holder.text && strstr(s->holder.text, place.b.data)))
-            add(w, " (%s)", place.b.data);
+            words_add(w, " (%s)", place.b.data);
         buf_free(&place.b);
     }
 }
@@ -128,10 +107,10 @@ static bool has_holder(const struct diagnosis_suspect *s)
 
 static void add_route(struct words *w, const struct diagnosis_route *r)
 {
-    add(w, "%s%s%s keeps ", r->method ? r->method : "", r->method && *r->method ? " " : "",
+    words_add(w, "%s%s%s keeps ", r->method ? r->method : "", r->method && *r->method ? " " : "",
         r->route ? r->route : "");
     add_size(w, r->bytes);
-    add(w, " a request");
+    words_add(w, " a request");
 }
 
 /* Whether the routes have one figure, a mean over them, because they came in one proportion. */
@@ -148,31 +127,31 @@ static void add_suspect_headline(
 {
     add_subject(w, s);
     if (s->class_name && s->last != s->first) {
-        add(w, ", ");
+        words_add(w, ", ");
         add_signed_count(w, s->last - s->first);
     } else if (s->retained_growth > 0) {
-        add(w, ", +");
+        words_add(w, ", +");
         add_size(w, (double)s->retained_growth);
     }
     if (d->span_seconds > 0) {
-        add(w, " in ");
+        words_add(w, " in ");
         add_span(w, d->span_seconds);
     }
     if (has_holder(s)) {
-        add(w, ", held by ");
+        words_add(w, ", held by ");
         add_holder(w, s);
     }
     if (are_together(s)) {
-        add(w, ", ");
+        words_add(w, ", ");
         add_size(w, s->routes[0].bytes);
-        add(w, " kept a request by %s %s, %s %s or both", s->routes[0].method, s->routes[0].route,
-            s->routes[1].method, s->routes[1].route);
+        words_add(w, " kept a request by %s %s, %s %s or both", s->routes[0].method,
+            s->routes[0].route, s->routes[1].method, s->routes[1].route);
     } else if (s->route_count) {
-        add(w, ", ");
+        words_add(w, ", ");
         add_route(w, &s->routes[0]);
     }
     if (s->site_count) {
-        add(w, ", allocated at ");
+        words_add(w, ", allocated at ");
         add_function(w, &s->sites[0].place);
     }
 }
@@ -190,19 +169,19 @@ static void add_pace(struct words *w, const struct diagnosis *d)
     if (isnan(d->bytes_per_hour))
         return;
     if (d->verdict == DIAGNOSIS_NO_LEAK && !(d->low > 0)) {
-        add(w, "does not grow");
+        words_add(w, "does not grow");
         return;
     }
-    add(w, "%s by ", d->bytes_per_hour < 0 ? "shrinks" : "grows");
+    words_add(w, "%s by ", d->bytes_per_hour < 0 ? "shrinks" : "grows");
     add_size(w, fabs(d->bytes_per_hour));
-    add(w, " an hour");
+    words_add(w, " an hour");
 }
 
 static void add_memory_headline(struct words *w, const struct diagnosis *d)
 {
-    add(w, "%s ", memory_words(d->memory));
+    words_add(w, "%s ", memory_words(d->memory));
     if (isnan(d->bytes_per_hour))
-        add(w, "grows");
+        words_add(w, "grows");
     else
         add_pace(w, d);
 }
@@ -214,27 +193,27 @@ char *verdict_headline(const struct diagnosis *d)
     switch (d->verdict) {
     case DIAGNOSIS_LEAK:
     case DIAGNOSIS_GROWTH:
-        add(&w, d->verdict == DIAGNOSIS_LEAK ? "Leak: " : "Growth: ");
+        words_add(&w, d->verdict == DIAGNOSIS_LEAK ? "Leak: " : "Growth: ");
         if (s)
             add_suspect_headline(&w, d, s);
         else
             add_memory_headline(&w, d);
         break;
     case DIAGNOSIS_NO_LEAK:
-        add(&w, "No leak: ");
+        words_add(&w, "No leak: ");
         if (d->memory == MEMORY_NONE)
-            add(&w, "what stays after collections does not grow");
+            words_add(&w, "what stays after collections does not grow");
         else
-            add(&w, "%s has grown and does not grow any more", memory_words(d->memory));
+            words_add(&w, "%s has grown and does not grow any more", memory_words(d->memory));
         break;
     case DIAGNOSIS_INCONCLUSIVE:
-        add(&w, "Inconclusive: ");
+        words_add(&w, "Inconclusive: ");
         if (d->supports == SUPPORT_NOTHING)
-            add(&w, "there is nothing to judge by");
+            words_add(&w, "there is nothing to judge by");
         else if (d->supports == SUPPORT_SIZE)
-            add(&w, "one snapshot shows size, not growth");
+            words_add(&w, "one snapshot shows size, not growth");
         else
-            add(&w, "the evidence does not decide between growth and none");
+            words_add(&w, "the evidence does not decide between growth and none");
         break;
     }
     if (w.rc) {
@@ -322,29 +301,29 @@ static const char *support_words(enum diagnosis_support supports)
 static int print_evidence(const struct show_out *o, const struct diagnosis *d, struct err *e)
 {
     struct words w = new_words();
-    add(&w, "%zu snapshot%s", d->snapshots, d->snapshots == 1 ? "" : "s");
+    words_add(&w, "%zu snapshot%s", d->snapshots, d->snapshots == 1 ? "" : "s");
     if (d->floors)
-        add(&w, ", %zu readings after full collections", d->floors);
+        words_add(&w, ", %zu readings after full collections", d->floors);
     if (d->span_seconds > 0) {
-        add(&w, " over ");
+        words_add(&w, " over ");
         add_span(&w, d->span_seconds);
     }
-    add(&w, "; that shows %s", support_words(d->supports));
+    words_add(&w, "; that shows %s", support_words(d->supports));
     int rc = print_words(o, "evidence", &w, e);
     if (rc || isnan(d->bytes_per_hour))
         return rc;
     w = new_words();
-    add(&w, "%s ", memory_words(d->memory == MEMORY_NONE ? MEMORY_JS_HEAP : d->memory));
+    words_add(&w, "%s ", memory_words(d->memory == MEMORY_NONE ? MEMORY_JS_HEAP : d->memory));
     add_pace(&w, d);
     if (isfinite(d->low) && isfinite(d->high)) {
-        add(&w, " (between ");
+        words_add(&w, " (between ");
         add_size(&w, d->low);
-        add(&w, " and ");
+        words_add(&w, " and ");
         add_size(&w, d->high);
-        add(&w, " with 95 %%)");
+        words_add(&w, " with 95 %%)");
     }
     if (isfinite(d->seconds_to_limit)) {
-        add(&w, "; at that pace it meets its limit in ");
+        words_add(&w, "; at that pace it meets its limit in ");
         add_span(&w, d->seconds_to_limit);
     }
     return print_words(o, "growth", &w, e);
@@ -356,13 +335,13 @@ static void add_path(struct words *w, const struct diagnosis_suspect *s)
     for (size_t i = 0; i < count; i++) {
         const struct diagnosis_step *step = &s->holder.path[i];
         if (count > PATH_SHOWN && i == half) {
-            add(w, " → … %zu more", count - 2 * half);
+            words_add(w, " → … %zu more", count - 2 * half);
             i = count - half - 1;
             continue;
         }
-        add(w, "%s%s", i ? " → " : "", step->edge ? step->edge : "?");
+        words_add(w, "%s%s", i ? " → " : "", step->edge ? step->edge : "?");
         if (step->class_name && *step->class_name)
-            add(w, ": %s", step->class_name);
+            words_add(w, ": %s", step->class_name);
     }
 }
 
@@ -374,14 +353,14 @@ static int print_routes(const struct show_out *o, const struct diagnosis_suspect
         struct words w = new_words();
         add_route(&w, r);
         if (isfinite(r->low) && isfinite(r->high)) {
-            add(&w, " (");
+            words_add(&w, " (");
             add_size(&w, r->low);
-            add(&w, " to ");
+            words_add(&w, " to ");
             add_size(&w, r->high);
-            add(&w, ")");
+            words_add(&w, ")");
         }
         if (isfinite(r->instances) && r->instances > 0)
-            add(&w, ", %.3g objects a request", r->instances);
+            words_add(&w, ", %.3g objects a request", r->instances);
         rc = print_words(o, i == 0 ? "routes" : "", &w, e);
     }
     return rc;
@@ -394,10 +373,10 @@ static int print_sites(const struct show_out *o, const struct diagnosis_suspect 
         struct words w = new_words();
         const struct diagnosis_place *p = &s->sites[i].place;
         if (p->function && *p->function)
-            add(&w, "%s ", p->function);
-        add(&w, "%s:%u:%u, ", p->url ? p->url : "", p->line, p->column);
+            words_add(&w, "%s ", p->function);
+        words_add(&w, "%s:%u:%u, ", p->url ? p->url : "", p->line, p->column);
         add_size(&w, (double)s->sites[i].live_bytes);
-        add(&w, " live");
+        words_add(&w, " live");
         rc = print_words(o, i == 0 ? "allocated" : "", &w, e);
     }
     return rc;
@@ -409,22 +388,22 @@ static int print_suspect(const struct show_out *o, const struct diagnosis_suspec
     char first[TEXT_SHORT], last[TEXT_SHORT];
     add_subject(&w, s);
     if (s->class_name)
-        add(&w, ": %s, then %s", text_count(first, s->first), text_count(last, s->last));
+        words_add(&w, ": %s, then %s", text_count(first, s->first), text_count(last, s->last));
     if (s->retained_growth) {
-        add(&w, "; retains ");
+        words_add(&w, "; retains ");
         add_size(&w, (double)s->retained_growth);
-        add(&w, " more");
+        words_add(&w, " more");
     }
     if (s->share > 0)
-        add(&w, ", %.0f %% of the growth", 100 * s->share);
+        words_add(&w, ", %.0f %% of the growth", 100 * s->share);
     if (s->confidence > 0)
-        add(&w, " (confidence %.0f %%)", 100 * s->confidence);
+        words_add(&w, " (confidence %.0f %%)", 100 * s->confidence);
     int rc = print_words(o, "what", &w, e);
     w = new_words();
     if (rc == 0 && has_holder(s)) {
         add_holder(&w, s);
         if (s->holder.id)
-            add(&w, " @%u", s->holder.id);
+            words_add(&w, " @%u", s->holder.id);
     }
     if (rc == 0)
         rc = print_words(o, "held by", &w, e);
@@ -453,7 +432,7 @@ static int print_others(const struct show_out *o, const struct diagnosis *d, str
         struct words w = new_words();
         add_suspect_headline(&w, &(struct diagnosis){.span_seconds = 0}, s);
         if (s->share > 0)
-            add(&w, " (%.0f %% of the growth)", 100 * s->share);
+            words_add(&w, " (%.0f %% of the growth)", 100 * s->share);
         rc = print_words(o, i == 1 ? "also" : "", &w, e);
     }
     if (rc == 0 && d->suspect_count > OTHERS_SHOWN + 1)
@@ -466,7 +445,7 @@ static int print_rest(const struct show_out *o, const struct diagnosis *d, struc
 {
     struct words w = new_words();
     for (size_t i = 0; i < d->ruled_out_count; i++)
-        add(&w, "%s%s", i ? ", " : "", d->ruled_out[i]);
+        words_add(&w, "%s%s", i ? ", " : "", d->ruled_out[i]);
     int rc = print_words(o, "ruled out", &w, e);
     for (size_t i = 0; i < d->note_count && rc == 0; i++)
         rc = print_field(o, i == 0 ? "notes" : "", d->notes[i], e);

@@ -12,27 +12,6 @@
 #define SUSPECTS_SHOWN 3
 #define COLUMNS_MAX    10
 
-/* The report under construction; the first failure stays. */
-struct words {
-    struct buf *b;
-    int rc;
-};
-
-static void put(struct words *w, const char *format, ...) PRINTF_LIKE(2, 3);
-
-static void put(struct words *w, const char *format, ...)
-{
-    char *text = NULL;
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vasprintf(&text, format, arguments);
-    va_end(arguments);
-    if (w->rc == 0)
-        w->rc = length < 0 ? ERR_NOMEM : buf_add(w->b, text, (size_t)length);
-    if (length >= 0)
-        free(text);
-}
-
 /* ---- the document ---- */
 
 static const cJSON *get(const cJSON *object, const char *key)
@@ -100,20 +79,20 @@ static void put_code(struct words *w, const char *text, bool in_table)
         return;
     }
     for (size_t i = 0; i <= fence; i++)
-        put(w, "`");
-    put(w, fence ? " " : "");
+        words_add(w, "`");
+    words_add(w, fence ? " " : "");
     while (*c) {
         size_t plain = in_table ? strcspn(c, "|") : strlen(c);
-        put(w, "%.*s", (int)plain, c);
+        words_add(w, "%.*s", (int)plain, c);
         c += plain;
         if (*c) {
-            put(w, "\\|");
+            words_add(w, "\\|");
             c++;
         }
     }
-    put(w, fence ? " " : "");
+    words_add(w, fence ? " " : "");
     for (size_t i = 0; i <= fence; i++)
-        put(w, "`");
+        words_add(w, "`");
     buf_free(&visible);
 }
 
@@ -126,13 +105,13 @@ static void put_text(struct words *w, const char *text)
         w->rc = rc;
     for (const char *c = visible.data ? visible.data : ""; *c; c++) {
         if (strchr("\\*_[]<>&#|~!$", *c))
-            put(w, "\\%c", *c);
+            words_add(w, "\\%c", *c);
         else if (*c == '@') /* or it would call somebody */
-            put(w, "@\xe2\x80\x8b");
+            words_add(w, "@\xe2\x80\x8b");
         else if (*c == ':' && c[1] == '/') /* or it would become a link */
-            put(w, "&#58;");
+            words_add(w, "&#58;");
         else
-            put(w, "%c", *c);
+            words_add(w, "%c", *c);
     }
     buf_free(&visible);
 }
@@ -140,26 +119,26 @@ static void put_text(struct words *w, const char *text)
 static void put_size(struct words *w, double bytes)
 {
     char text[TEXT_SHORT];
-    put(w, "%s", isnan(bytes) ? "" : text_size(text, bytes));
+    words_add(w, "%s", isnan(bytes) ? "" : text_size(text, bytes));
 }
 
 static void put_signed_size(struct words *w, double bytes)
 {
-    put(w, bytes > 0 ? "+" : "");
+    words_add(w, bytes > 0 ? "+" : "");
     put_size(w, bytes);
 }
 
 static void put_count(struct words *w, double count)
 {
     char text[TEXT_SHORT];
-    put(w, "%s", isnan(count) ? "" : text_count(text, (int64_t)count));
+    words_add(w, "%s", isnan(count) ? "" : text_count(text, (int64_t)count));
 }
 
 static void put_duration(struct words *w, double seconds)
 {
     char text[TEXT_SHORT];
     bool fits = isfinite(seconds) && fabs(seconds) < 1e11;
-    put(w, "%s", fits ? text_duration(text, (int64_t)(seconds * 1e6)) : "");
+    words_add(w, "%s", fits ? text_duration(text, (int64_t)(seconds * 1e6)) : "");
 }
 
 /* "`shop.js:12:3`, with its function in front" */
@@ -176,7 +155,7 @@ static void put_place(struct words *w, const cJSON *place)
     char *text = line > 0 && column > 0 ? text_format("%s:%.0f:%.0f", url, line, column)
                  : line > 0             ? text_format("%s:%.0f", url, line)
                                         : strdup(url);
-    put(w, function ? " at " : "");
+    words_add(w, function ? " at " : "");
     if (text)
         put_code(w, text, false);
     else
@@ -214,11 +193,11 @@ static void put_cell(struct words *w, const cJSON *item, enum form form)
         break;
     case FORM_ID:
         if (isfinite(value))
-            put(w, "%.0f", value);
+            words_add(w, "%.0f", value);
         break;
     case FORM_COUNT: put_count(w, value); break;
     case FORM_DELTA:
-        put(w, value > 0 ? "+" : "");
+        words_add(w, value > 0 ? "+" : "");
         put_count(w, value);
         break;
     case FORM_SIZE: put_size(w, value); break;
@@ -235,28 +214,28 @@ static void put_table(struct words *w, const char *title, const cJSON *answer, c
     const cJSON *row;
     if (total == 0)
         return;
-    put(w, "\n## %s\n\n|", title);
+    words_add(w, "\n## %s\n\n|", title);
     for (size_t i = 0; i < count; i++)
-        put(w, " %s |", columns[i].title);
-    put(w, "\n|");
+        words_add(w, " %s |", columns[i].title);
+    words_add(w, "\n|");
     for (size_t i = 0; i < count; i++)
-        put(w, columns[i].form <= FORM_WORD ? " --- |" : " ---: |");
-    put(w, "\n");
+        words_add(w, columns[i].form <= FORM_WORD ? " --- |" : " ---: |");
+    words_add(w, "\n");
     cJSON_ArrayForEach(row, rows)
     {
         if (newest ? index++ < total - ROWS_SHOWN : shown == ROWS_SHOWN)
             continue;
-        put(w, "|");
+        words_add(w, "|");
         for (size_t i = 0; i < count; i++) {
-            put(w, " ");
+            words_add(w, " ");
             put_cell(w, cell(answer, row, columns[i].key), columns[i].form);
-            put(w, " |");
+            words_add(w, " |");
         }
-        put(w, "\n");
+        words_add(w, "\n");
         shown++;
     }
     if (shown < total)
-        put(w, "\n%d of %d rows.\n", shown, total);
+        words_add(w, "\n%d of %d rows.\n", shown, total);
 }
 
 #define COLUMNS(array) array, sizeof(array) / sizeof *(array)
@@ -309,35 +288,35 @@ static void put_holder(struct words *w, const cJSON *holder)
     const cJSON *step;
     if (!text && !class_name && !name)
         return;
-    put(w, "- held by ");
+    words_add(w, "- held by ");
     if (text) {
         put_text(w, text);
     } else {
         put_code(w, class_name ? class_name : "", false);
-        put(w, class_name && name ? " " : "");
+        words_add(w, class_name && name ? " " : "");
         put_code(w, name ? name : "", false);
     }
     if (get(holder, "location") && text_of(get(holder, "location"), "url")) {
-        put(w, ", from ");
+        words_add(w, ", from ");
         put_place(w, get(holder, "location"));
     }
-    put(w, "\n");
+    words_add(w, "\n");
     if (cJSON_GetArraySize(get(holder, "path")) == 0)
         return;
-    put(w, "- path: ");
+    words_add(w, "- path: ");
     cJSON_ArrayForEach(step, get(holder, "path"))
     {
         const char *edge = text_of(step, "edge"), *class_of = text_of(step, "class");
-        put(w, step->prev && step != get(holder, "path")->child ? " → " : "");
+        words_add(w, step->prev && step != get(holder, "path")->child ? " → " : "");
         put_code(w, edge ? edge : "", false);
-        put(w, edge && class_of ? " " : "");
+        words_add(w, edge && class_of ? " " : "");
         if (class_of) {
-            put(w, "(");
+            words_add(w, "(");
             put_code(w, class_of, false);
-            put(w, ")");
+            words_add(w, ")");
         }
     }
-    put(w, "\n");
+    words_add(w, "\n");
 }
 
 static void put_routes(struct words *w, const cJSON *routes)
@@ -346,21 +325,21 @@ static void put_routes(struct words *w, const cJSON *routes)
     cJSON_ArrayForEach(route, routes)
     {
         const char *method = text_of(route, "method"), *path = text_of(route, "route");
-        put(w, "- ");
+        words_add(w, "- ");
         put_code(w, method ? method : "", false);
-        put(w, " ");
+        words_add(w, " ");
         put_code(w, path ? path : "", false);
-        put(w, " keeps ");
+        words_add(w, " keeps ");
         put_size(w, number_of(route, "bytes_per_request"));
-        put(w, " a request");
+        words_add(w, " a request");
         if (isfinite(number_of(route, "low")) && isfinite(number_of(route, "high"))) {
-            put(w, " (");
+            words_add(w, " (");
             put_size(w, number_of(route, "low"));
-            put(w, " to ");
+            words_add(w, " to ");
             put_size(w, number_of(route, "high"));
-            put(w, ")");
+            words_add(w, ")");
         }
-        put(w, "\n");
+        words_add(w, "\n");
     }
 }
 
@@ -371,47 +350,47 @@ static void put_suspect(struct words *w, const cJSON *suspect)
     const cJSON *instances = get(suspect, "instances"), *bytes = get(suspect, "bytes"), *site;
     double share = number_of(bytes, "share_of_growth");
     double confidence = number_of(suspect, "confidence");
-    put(w, "\n### ");
+    words_add(w, "\n### ");
     put_code(w, class_name ? class_name : "class unknown", false);
-    put(w, "\n\n");
+    words_add(w, "\n\n");
     if (get(suspect, "function") && !cJSON_IsNull(get(suspect, "function"))) {
-        put(w, "- function ");
+        words_add(w, "- function ");
         put_place(w, get(suspect, "function"));
-        put(w, "\n");
+        words_add(w, "\n");
     }
     if (isfinite(number_of(instances, "last"))) {
-        put(w, "- ");
+        words_add(w, "- ");
         put_count(w, number_of(instances, "first"));
-        put(w, ", then ");
+        words_add(w, ", then ");
         put_count(w, number_of(instances, "last"));
-        put(w, " objects; retains ");
+        words_add(w, " objects; retains ");
         put_signed_size(w, number_of(bytes, "retained_growth"));
         if (isfinite(share))
-            put(w, ", %.0f %% of the growth", share * 100);
-        put(w, "\n");
+            words_add(w, ", %.0f %% of the growth", share * 100);
+        words_add(w, "\n");
     }
     put_holder(w, get(suspect, "holder"));
     put_routes(w, get(suspect, "routes"));
     cJSON_ArrayForEach(site, get(suspect, "allocated_at"))
     {
-        put(w, "- allocated by ");
+        words_add(w, "- allocated by ");
         put_place(w, site);
-        put(w, ", ");
+        words_add(w, ", ");
         put_size(w, number_of(site, "live_bytes"));
-        put(w, " live\n");
+        words_add(w, " live\n");
     }
     if (culprit) {
-        put(w, "- kind: ");
+        words_add(w, "- kind: ");
         put_code(w, culprit, false);
-        put(w, "\n");
+        words_add(w, "\n");
     }
     if (advice) {
-        put(w, "- ");
+        words_add(w, "- ");
         put_text(w, advice);
-        put(w, "\n");
+        words_add(w, "\n");
     }
     if (isfinite(confidence))
-        put(w, "- confidence %.0f %%\n", confidence * 100);
+        words_add(w, "- confidence %.0f %%\n", confidence * 100);
 }
 
 static void put_growth(struct words *w, const cJSON *growth)
@@ -421,21 +400,21 @@ static void put_growth(struct words *w, const cJSON *growth)
     double hourly = number_of(growth, "heap_bytes_per_hour");
     if (isnan(hourly))
         return;
-    put(w, "- growth ");
+    words_add(w, "- growth ");
     put_size(w, hourly);
-    put(w, " an hour");
+    words_add(w, " an hour");
     if (isfinite(low) && isfinite(high)) {
-        put(w, " (");
+        words_add(w, " (");
         put_size(w, low);
-        put(w, " to ");
+        words_add(w, " to ");
         put_size(w, high);
-        put(w, ", 95 %%)");
+        words_add(w, ", 95 %%)");
     }
     if (isfinite(limit)) {
-        put(w, "; at that pace the limit is met in ");
+        words_add(w, "; at that pace the limit is met in ");
         put_duration(w, limit);
     }
-    put(w, "\n");
+    words_add(w, "\n");
 }
 
 static void put_answer(struct words *w, const cJSON *document)
@@ -446,38 +425,39 @@ static void put_answer(struct words *w, const cJSON *document)
                *memory = text_of(diagnosis, "memory_kind");
     const char *verdict = text_of(diagnosis, "verdict"), *problem;
     int shown = 0;
-    put(w, "# ");
+    words_add(w, "# ");
     put_text(w, headline ? headline : verdict ? verdict : "Memory of a run");
-    put(w, "\n\n");
+    words_add(w, "\n\n");
     if (verdict) {
-        put(w, "- verdict ");
+        words_add(w, "- verdict ");
         put_code(w, verdict, false);
-        put(w, "\n");
+        words_add(w, "\n");
     }
     if (memory && strcmp(memory, "none") != 0) {
-        put(w, "- memory ");
+        words_add(w, "- memory ");
         put_code(w, memory, false);
-        put(w, "\n");
+        words_add(w, "\n");
     }
     put_growth(w, get(diagnosis, "growth"));
     if (evidence) {
-        put(w, "- evidence: ");
+        words_add(w, "- evidence: ");
         put_count(w, number_of(evidence, "snapshots"));
-        put(w, " snapshots, ");
+        words_add(w, " snapshots, ");
         put_count(w, number_of(evidence, "floors"));
-        put(w, " readings after full collections over ");
+        words_add(w, " readings after full collections over ");
         put_duration(w, number_of(evidence, "span_seconds"));
-        put(w, "\n");
+        words_add(w, "\n");
     }
     if ((problem = text_of(document, "diagnosis_problem"))) {
-        put(w, "- it could not be diagnosed now: ");
+        words_add(w, "- it could not be diagnosed now: ");
         put_text(w, problem);
-        put(w, "\n");
+        words_add(w, "\n");
     }
     if (cJSON_IsTrue(get(document, "suspects_stored")))
-        put(w, "- the suspects are those that were stored with the run: what is still there does "
-               "not name "
-               "their holder\n");
+        words_add(w,
+            "- the suspects are those that were stored with the run: what is still there does "
+            "not name "
+            "their holder\n");
     cJSON_ArrayForEach(item, get(diagnosis, "suspects"))
     {
         if (shown++ < SUSPECTS_SHOWN)
@@ -493,36 +473,37 @@ static void put_limits(struct words *w, const cJSON *document)
     const cJSON *run = get(document, "run");
     const cJSON *row = cJSON_GetArrayItem(get(run, "rows"), 0);
     double lost = value_of(cell(run, row, "lost_rows"));
-    put(w, "\n## Evidence and its limits\n\n");
+    words_add(w, "\n## Evidence and its limits\n\n");
     cJSON_ArrayForEach(item, get(diagnosis, "notes"))
     {
         if (cJSON_IsString(item)) {
-            put(w, "- ");
+            words_add(w, "- ");
             put_text(w, item->valuestring);
-            put(w, "\n");
+            words_add(w, "\n");
         }
     }
     if (note) {
-        put(w, "- ");
+        words_add(w, "- ");
         put_text(w, note);
-        put(w, "\n");
+        words_add(w, "\n");
     }
     if (lost > 0) {
-        put(w, "- ");
+        words_add(w, "- ");
         put_count(w, lost);
-        put(w, " rows of the record were lost\n");
+        words_add(w, " rows of the record were lost\n");
     }
     if (cJSON_GetArraySize(ruled_out) > 0) {
-        put(w, "- looked for and not found:");
+        words_add(w, "- looked for and not found:");
         cJSON_ArrayForEach(item, ruled_out)
         {
-            put(w, " ");
+            words_add(w, " ");
             put_code(w, cJSON_IsString(item) ? item->valuestring : "", false);
         }
-        put(w, "\n");
+        words_add(w, "\n");
     }
-    put(w, "- the differences of single requests are mostly garbage; what a request keeps is told "
-           "by the heap after full collections\n");
+    words_add(w,
+        "- the differences of single requests are mostly garbage; what a request keeps is told "
+        "by the heap after full collections\n");
 }
 
 /* {"settings":{…},"given":[…]}: those that are no default. */
@@ -538,12 +519,12 @@ static void put_settings(struct words *w, const char *detail)
         char *text = value ? text_format("%s = %s", name, value) : NULL;
         if (!text)
             continue;
-        put(w, first ? "- settings: " : ", ");
+        words_add(w, first ? "- settings: " : ", ");
         put_code(w, text, false);
         free(text);
         first = false;
     }
-    put(w, first ? "" : "\n");
+    words_add(w, first ? "" : "\n");
     cJSON_Delete(tree);
 }
 
@@ -556,25 +537,26 @@ static void put_run(struct words *w, const cJSON *document)
         {"state", "state"}, {"exit_reason", "ended by"}};
     const cJSON *run = get(document, "run");
     const cJSON *row = cJSON_GetArrayItem(get(run, "rows"), 0);
-    put(w, "\n## The run\n\n");
+    words_add(w, "\n## The run\n\n");
     for (size_t i = 0; i < sizeof facts / sizeof *facts; i++) {
         const char *text = cJSON_GetStringValue(cell(run, row, facts[i].key));
         if (!text || !*text)
             continue;
-        put(w, "- %s ", facts[i].title);
+        words_add(w, "- %s ", facts[i].title);
         put_code(w, text, false);
-        put(w, "\n");
+        words_add(w, "\n");
     }
     put_settings(w, cJSON_GetStringValue(cell(run, row, "detail")));
 }
 
 int report_markdown(const cJSON *document, struct buf *ret, struct err *e)
 {
-    struct words w = {.b = ret};
+    struct words w = {.b = *ret};
     put_answer(&w, document);
     put_tables(&w, document);
     put_limits(&w, document);
     put_run(&w, document);
+    *ret = w.b;
     return w.rc ? err_set(e, w.rc, w.rc == ERR_FULL ? "the report is too large" : "out of memory")
                 : 0;
 }
