@@ -68,6 +68,20 @@ const char *capture_state_name(enum capture_state state)
     return names[state];
 }
 
+struct capture_outcome capture_outcome_new(enum capture_kind kind)
+{
+    return (struct capture_outcome){.kind = kind,
+        .state = CAPTURE_FAILED,
+        .why = ERR_NONE,
+        .asked_at_ms = clock_wall_ms(),
+        .heap_used = NAN,
+        .heap_after = NAN,
+        .pause_ms = NAN,
+        .rss_before = -1,
+        .rss_peak = -1,
+        .verdict = {.forecast = {.by = "rule", .nodes = -1}}};
+}
+
 /* ---- ending ---- */
 
 static void free_capture(void *object)
@@ -724,17 +738,9 @@ int capture_start(struct loop *l, const struct capture_options *o, const struct 
         .started_us = clock_monotonic_us(),
         .handlers = h,
         .arg = arg};
-    c->outcome = (struct capture_outcome){.kind = o->kind,
-        .asked_at_ms = clock_wall_ms(),
-        .request_id = o->request_id,
-        .why = ERR_NONE,
-        .heap_used = NAN,
-        .heap_after = NAN,
-        .pause_ms = NAN,
-        .rss_before = -1,
-        .rss_peak = -1,
-        .epoch = o->memory->epoch,
-        .verdict = {.forecast = {.by = "rule", .nodes = -1}}};
+    c->outcome = capture_outcome_new(o->kind);
+    c->outcome.request_id = o->request_id;
+    c->outcome.epoch = o->memory->epoch;
     int rc = c->path && c->folder ? timer_new(l, on_timer, c, &c->timer, e)
                                   : err_set(e, ERR_NOMEM, "out of memory");
     if (rc) {

@@ -30,6 +30,9 @@ struct capture_outcome {
     const struct capture_result *file; /* of a complete one; borrowed for the call */
 };
 
+/* One of which nothing is known yet, asked for now. */
+struct capture_outcome capture_outcome_new(enum capture_kind kind);
+
 /* The phase in which another capture on this host has to end first. */
 #define CAPTURE_WAITING "waiting for another capture"
 

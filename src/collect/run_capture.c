@@ -279,16 +279,9 @@ static void start_capture(struct run *r, struct watched *w, enum capture_kind ki
     if (rc == 0)
         rc = capture_start(r->loop, &options, &capture_handlers, r, &r->capture, &e);
     if (rc) {
-        struct capture_outcome outcome = {.kind = kind,
-            .state = CAPTURE_FAILED,
-            .request_id = options.request_id,
-            .why = e,
-            .heap_used = NAN,
-            .heap_after = NAN,
-            .pause_ms = NAN,
-            .rss_before = -1,
-            .rss_peak = -1,
-            .verdict = {.forecast = {.by = "rule", .nodes = -1}}};
+        struct capture_outcome outcome = capture_outcome_new(kind);
+        outcome.request_id = options.request_id;
+        outcome.why = e;
         run_capture_ended(r, &outcome);
     }
 }

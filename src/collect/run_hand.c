@@ -90,16 +90,7 @@ void run_end_recording(struct run *r)
 
 void run_drop_capture(struct run *r)
 {
-    struct capture_outcome outcome = {.kind = r->capture_kind,
-        .state = CAPTURE_FAILED,
-        .why = ERR_NONE,
-        .asked_at_ms = clock_wall_ms(),
-        .heap_used = NAN,
-        .heap_after = NAN,
-        .pause_ms = NAN,
-        .rss_before = -1,
-        .rss_peak = -1,
-        .verdict = {.forecast = {.by = "rule", .nodes = -1}}};
+    struct capture_outcome outcome = capture_outcome_new(r->capture_kind);
     if (!r->capture)
         return;
     bool begun = capture_disturbs(r->capture);

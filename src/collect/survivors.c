@@ -366,15 +366,7 @@ int survivors_start(struct loop *l, const struct survivors_options *o,
         .started_us = clock_monotonic_us(),
         .handlers = h,
         .arg = arg};
-    s->outcome = (struct capture_outcome){.kind = CAPTURE_PROFILE,
-        .why = ERR_NONE,
-        .asked_at_ms = clock_wall_ms(),
-        .heap_used = NAN,
-        .heap_after = NAN,
-        .pause_ms = NAN,
-        .rss_before = -1,
-        .rss_peak = -1,
-        .verdict = {.forecast = {.by = "rule", .nodes = -1}}};
+    s->outcome = capture_outcome_new(CAPTURE_PROFILE);
     int rc = s->path ? timer_new(l, look, s, &s->timer, e) : err_set(e, ERR_NOMEM, "out of memory");
     struct capture_file_options file = {.path = s->path,
         .kind = CAPTURE_PROFILE,

@@ -58,17 +58,6 @@ int conduct_addresses(
     return 0;
 }
 
-char *conduct_folder(const struct settings *s)
-{
-    const char *output = settings_text(s, SET_OUTPUT);
-    const char *slash = output ? strrchr(output, '/') : NULL;
-    if (!output)
-        return strdup(settings_text(s, SET_DIR));
-    if (!slash)
-        return strdup(".");
-    return slash == output ? strdup("/") : text_format("%.*s", (int)(slash - output), output);
-}
-
 struct guard_limits conduct_limits(const struct settings *s)
 {
     return (struct guard_limits){.max_pause_us = settings_number(s, SET_MAX_PAUSE),
@@ -360,4 +349,42 @@ int conduct_job(const struct invocation *in, struct run_options *options, const 
     const struct conduct_job *job, struct err *e)
 {
     return carry_out(in, options, first_line, true, job, e);
+}
+
+/* Where the one file of a command goes: the folder of -o, or --dir. Owned by the caller; NULL when
+ * memory is out. */
+static char *folder_of_output(const struct settings *s)
+{
+    const char *output = settings_text(s, SET_OUTPUT);
+    const char *slash = output ? strrchr(output, '/') : NULL;
+    if (!output)
+        return strdup(settings_text(s, SET_DIR));
+    if (!slash)
+        return strdup(".");
+    return slash == output ? strdup("/") : text_format("%.*s", (int)(slash - output), output);
+}
+
+int conduct_one(
+    const struct invocation *in, struct run_options *options, const char *label, struct err *e)
+{
+    const struct settings *s = in->settings;
+    struct address *addresses = NULL;
+    char *folder = folder_of_output(s);
+    int rc = folder ? conduct_addresses(in, &addresses, &options->address_count, e)
+                    : err_set(e, ERR_NOMEM, "out of memory");
+    options->manual = true;
+    options->addresses = addresses;
+    options->folder = folder;
+    options->label = settings_text(s, SET_LABEL) ? settings_text(s, SET_LABEL) : label;
+    options->output = settings_text(s, SET_OUTPUT);
+    options->wait_us = settings_number(s, SET_WAIT);
+    options->give_up_us = settings_number(s, SET_GIVE_UP);
+    options->limits = conduct_limits(s);
+    options->max_pause_share = 1;
+    options->allow_remote = settings_flag(s, SET_ALLOW_REMOTE);
+    if (rc == 0)
+        rc = conduct(in, options, NULL, false, e);
+    free(folder);
+    free(addresses);
+    return rc;
 }

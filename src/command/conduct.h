@@ -33,12 +33,14 @@ int conduct_job(const struct invocation *in, struct run_options *options, const 
 int conduct_addresses(
     const struct invocation *in, struct address **ret, size_t *ret_count, struct err *e) MUST_USE;
 
-/* Where the one file of a command goes: the folder of -o, or --dir. Owned by the caller; NULL when
- * memory is out. */
-char *conduct_folder(const struct settings *s);
-
 /* The guard's limits by the settings. */
 struct guard_limits conduct_limits(const struct settings *s);
+
+/* One capture, now: adds to options what snapshot, timeline and survivors have in common
+ * (addresses, the file's place, label, limits) and conducts it. label: its name if --label gives
+ * none. */
+int conduct_one(
+    const struct invocation *in, struct run_options *options, const char *label, struct err *e);
 
 /* Warns of what killed runs have left in the folder. */
 void conduct_report_leftovers(const char *folder);

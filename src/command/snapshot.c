@@ -1,37 +1,11 @@
 /* snapshot: one, now. */
 #include "command/conduct.h"
 
-#include <stdlib.h>
-
 static int run(const struct invocation *in, struct err *e)
 {
-    const struct settings *s = in->settings;
-    const char *output = settings_text(s, SET_OUTPUT);
-    struct address *addresses = NULL;
-    size_t count = 0;
-    char *folder = conduct_folder(s);
-    int rc = folder ? conduct_addresses(in, &addresses, &count, e)
-                    : err_set(e, ERR_NOMEM, "out of memory");
-    if (rc)
-        goto out;
-    struct run_options options = {.addresses = addresses,
-        .address_count = count,
-        .snapshots = true,
-        .manual = true,
-        .wait_us = settings_number(s, SET_WAIT),
-        .give_up_us = settings_number(s, SET_GIVE_UP),
-        .folder = folder,
-        .label = settings_text(s, SET_LABEL) ? settings_text(s, SET_LABEL) : "snapshot",
-        .output = output,
-        .limits = conduct_limits(s),
-        .max_disk = settings_number(s, SET_MAX_DISK),
-        .max_pause_share = 1,
-        .allow_remote = settings_flag(s, SET_ALLOW_REMOTE)};
-    rc = conduct(in, &options, NULL, false, e);
-out:
-    free(folder);
-    free(addresses);
-    return rc;
+    struct run_options options = {
+        .snapshots = true, .max_disk = settings_number(in->settings, SET_MAX_DISK)};
+    return conduct_one(in, &options, "snapshot", e);
 }
 
 static const enum setting_id accepted[] = {SET_OUTPUT, SET_DIR, SET_LABEL, SET_COMPRESS, SET_DB,

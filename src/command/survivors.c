@@ -9,40 +9,18 @@
 static int run(const struct invocation *in, struct err *e)
 {
     const struct settings *s = in->settings;
-    const char *output = settings_text(s, SET_OUTPUT);
-    struct address *addresses = NULL;
-    size_t count = 0;
-    char *path = NULL, *folder = conduct_folder(s);
-    int rc = folder ? conduct_addresses(in, &addresses, &count, e)
-                    : err_set(e, ERR_NOMEM, "out of memory");
-    if (rc)
-        goto out;
-    struct run_options options = {.addresses = addresses,
-        .address_count = count,
-        .manual = true,
-        .survivors = true,
+    char *path = NULL;
+    struct run_options options = {.survivors = true,
         .sample_every = settings_number(s, SET_SAMPLE_EVERY),
         .recording_us = settings_given(s, SET_DURATION) ? settings_number(s, SET_DURATION)
                                                         : SURVIVORS_DEFAULT_US,
-        .ret_path = &path,
-        .wait_us = settings_number(s, SET_WAIT),
-        .give_up_us = settings_number(s, SET_GIVE_UP),
-        .folder = folder,
-        .label = settings_text(s, SET_LABEL) ? settings_text(s, SET_LABEL) : "survivors",
-        .output = output,
-        .limits = conduct_limits(s),
-        .max_pause_share = 1,
-        .allow_remote = settings_flag(s, SET_ALLOW_REMOTE)};
+        .ret_path = &path};
     if (options.sample_every < 1)
-        rc = err_set(e, ERR_USAGE, "--sample-every must be at least a byte");
-    if (rc == 0)
-        rc = conduct(in, &options, NULL, false, e);
+        return err_set(e, ERR_USAGE, "--sample-every must be at least a byte");
+    int rc = conduct_one(in, &options, "survivors", e);
     if (rc == 0 && path)
         rc = sites_show(in, path, e);
-out:
     free(path);
-    free(folder);
-    free(addresses);
     return rc;
 }
 

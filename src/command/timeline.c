@@ -10,39 +10,21 @@
 static int run(const struct invocation *in, struct err *e)
 {
     const struct settings *s = in->settings;
-    struct address *addresses = NULL;
-    size_t count = 0;
-    char *path = NULL, *folder = conduct_folder(s);
-    int rc = folder ? conduct_agree_to_stacks(s, e) : err_set(e, ERR_NOMEM, "out of memory");
-    if (rc == 0)
-        rc = conduct_addresses(in, &addresses, &count, e);
+    char *path = NULL;
+    int rc = conduct_agree_to_stacks(s, e);
     if (rc)
-        goto out;
-    struct run_options options = {.addresses = addresses,
-        .address_count = count,
-        .snapshots = true,
-        .manual = true,
+        return rc;
+    struct run_options options = {.snapshots = true,
         .timeline = true,
         .analyze = true, /* for the record */
         .stacks = settings_flag(s, SET_STACKS),
         .recording_us = settings_given(s, SET_DURATION) ? settings_number(s, SET_DURATION)
                                                         : TIMELINE_DEFAULT_US,
-        .ret_path = &path,
-        .wait_us = settings_number(s, SET_WAIT),
-        .give_up_us = settings_number(s, SET_GIVE_UP),
-        .folder = folder,
-        .label = settings_text(s, SET_LABEL) ? settings_text(s, SET_LABEL) : "timeline",
-        .output = settings_text(s, SET_OUTPUT),
-        .limits = conduct_limits(s),
-        .max_pause_share = 1,
-        .allow_remote = settings_flag(s, SET_ALLOW_REMOTE)};
-    rc = conduct(in, &options, NULL, false, e);
+        .ret_path = &path};
+    rc = conduct_one(in, &options, "timeline", e);
     if (rc == 0 && path && !settings_flag(s, SET_QUIET))
         rc = sites_show(in, path, e);
-out:
     free(path);
-    free(folder);
-    free(addresses);
     return rc;
 }
 

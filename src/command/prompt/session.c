@@ -694,7 +694,7 @@ int session_open(const struct invocation *in, const struct address *address, boo
         .why = ERR_NONE,
         .current = SIZE_MAX,
         .signal_fd = -1,
-        .folder = conduct_folder(in->settings),
+        .folder = strdup(settings_text(in->settings, SET_DIR)),
         .vocabulary = vocabulary_new()};
     bool given =
         settings_text(in->settings, SET_COMMANDS) || settings_text(in->settings, SET_SCRIPT);
