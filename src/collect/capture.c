@@ -49,6 +49,7 @@ struct capture {
     size_t interval_count, interval_room;
     int64_t recording_us; /* when it began */
     bool recorded;        /* its end was asked for */
+    bool still;           /* objects stay where they are, until it has ended */
     char *tail;           /* of a chunk that the writer had no room for, still escaped; owned */
     size_t tail_length, tail_used;
     bool streams;        /* the target builds or sends it: nothing stops that */
@@ -106,6 +107,8 @@ static void maybe_free(struct capture *c)
 static void stop(struct capture *c)
 {
     c->ended = true;
+    if (c->still && !c->gone)
+        sampler_stay_still(target_sampler(c->options.target), false);
     if (!c->streams) { /* else the target goes on with it, and so does the lease */
         lease_release(c->lease);
         c->lease = -1;
@@ -475,6 +478,9 @@ static void start_recording(struct capture *c)
         .track_allocations = c->options.stacks};
     cJSON *params;
     c->phase = RECORDING;
+    c->still = c->options.stacks;
+    if (c->still)
+        sampler_stay_still(target_sampler(c->options.target), true);
     int rc = proto_heap_profiler_start_tracking_heap_objects_encode(&p, &params, &e);
     if (rc == 0)
         rc = cdp_call(session(c), PROTO_HEAP_PROFILER_START_TRACKING_HEAP_OBJECTS, params, 0,

@@ -241,6 +241,17 @@ int sampler_read(struct sampler *s, int64_t deadline_us, sample_fn fn, void *arg
     return rc;
 }
 
+/* ---- recording stacks ---- */
+
+void sampler_stay_still(struct sampler *s, bool still)
+{
+    struct err e = ERR_NONE;
+    if (s->scripted && s->object) /* without an answer: a recording goes on with what it gets */
+        (void)!ask_call_on(s->session, s->object,
+            still ? "function(){this.stayStill(true)}" : "function(){this.stayStill(false)}",
+            STOP_DEADLINE_US, NULL, NULL, &e);
+}
+
 /* ---- leaving ---- */
 
 static void did_stop(void *arg, const cJSON *result, const struct err *why)

@@ -34,6 +34,12 @@ int sampler_read(
  * heap object id tells whether ids were reset. NULL before ready. */
 const char *sampler_object(const struct sampler *s);
 
+/* Has V8 leave objects where they are in its full collections (still), or compact them again as it
+ * does by itself. An object that it moves after a recording has counted it loses its stack
+ * (HeapProfiler::ObjectMoveEvent), so a recording of stacks is whole only while they stay. Undone
+ * also by sampler_stop, and when heaptap vanishes. Where the runtime cannot, it stays as it was. */
+void sampler_stay_still(struct sampler *s, bool still);
+
 /* Removes what was installed. fn (may be NULL) is called when the target has done so, or cannot. */
 void sampler_stop(struct sampler *s, void (*fn)(void *arg), void *arg);
 

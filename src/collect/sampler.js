@@ -49,9 +49,20 @@
     }, expiryMs / 2);
     watchdog.unref?.();
 
+    // V8 looks at this one at the beginning of each full collection. One who has started the process
+    // without compaction keeps it so.
+    const ownCompaction = process.execArgv.some((word) => /^--no[-_]?compact$/.test(word));
+    let still = false;
+    function stayStill(on) {
+        if (on === still || ownCompaction) return;
+        v8.setFlagsFromString(on ? '--no-compact' : '--compact');
+        still = on;
+    }
+
     const ms = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - resolutionMs) || 0;
 
     const sampler = {
+        stayStill,
         spaces: () => JSON.stringify(v8.getHeapSpaceStatistics().map((space) => space.space_name)),
         read() {
             beats++;
@@ -78,6 +89,7 @@
         },
         stop() {
             clearInterval(watchdog);
+            stayStill(false);
             observer?.disconnect();
             delay?.disable();
         },

@@ -42,7 +42,8 @@ const struct command command_timeline = {
     .details =
         "Records for --duration (30s), or until Ctrl-C, which keeps it. Allocation is 4 to 8\n"
         "times slower meanwhile, and the end stalls the target as a snapshot does. With\n"
-        "--stacks it is 36 to 50 times slower: in production, use heaptap survivors.\n",
+        "--stacks it is 36 to 50 times slower, and the heap is not compacted: in production, use\n"
+        "heaptap survivors.\n",
     .settings = accepted,
     .words_max = 1,
     .run = run,
