@@ -2,8 +2,8 @@
  * can be told apart. Pure.
  *
  * A cycle has one round for each kind, in which that kind comes far more often than the others, and
- * a quiet round, which tells what grows without requests. Cycles begin with different kinds, so
- * that no kind goes with the time. */
+ * a quiet round, which tells what grows without requests and gives each kind a number of its own.
+ * Cycles begin with different kinds, so that no kind goes with the time. */
 #ifndef HEAPTAP_COLLECT_MIX_H
 #define HEAPTAP_COLLECT_MIX_H
 

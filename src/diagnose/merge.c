@@ -17,6 +17,10 @@
 #define CLASS_SHARE    0.1 /* of the growth */
 #define GUESS_WIDTH    2.5 /* times its bytes, that the upper bound is at most */
 #define GUESS_SHARE    0.6 /* of the growth, for a route that is not sure */
+#define COUNTED_LEAST  100 /* objects, and requests: fewer agree by chance */
+#define COUNTED_MOST   8   /* objects a request */
+#define COUNTED_SLACK  2   /* requests that were on their way, and */
+#define COUNTED_SHARE  0.004
 
 static char *copy(const char *text)
 {
@@ -91,6 +95,44 @@ static size_t guess_leak(const struct evidence_target *t, const struct routes_es
         return 0;
     ret[0] =
         (struct leak){&t->floors.routes[best], &estimates[best], best, estimates[best].requests};
+    return 1;
+}
+
+/* Whether the suspect has grown by one, two, … a request of a route, exactly. */
+static bool goes_with(double growth, double requests)
+{
+    double each = round(growth / requests);
+    return each >= 1 && each <= COUNTED_MOST &&
+           fabs(growth - each * requests) <= fmax(COUNTED_SLACK, COUNTED_SHARE * requests);
+}
+
+/* Counts have no noise: where floors do not tell, the only route with just as many requests between
+ * the snapshots as the suspect has grown by is the one, unless the floors speak against its bytes.
+ */
+static size_t count_leak(const struct diagnosis *d, const struct evidence_target *t,
+    struct routes_estimate *estimates, int64_t first_ms, int64_t last_ms, struct leak *ret)
+{
+    const struct diagnosis_suspect *s = &d->suspects[0];
+    double growth = (double)(s->last - s->first), requests = 0;
+    size_t matches = 0, at = 0;
+    if (!s->class_name || growth < COUNTED_LEAST || last_ms <= first_ms)
+        return 0;
+    for (size_t i = 0; i < t->floors.route_count; i++) {
+        double count = count_at(&t->floors, i, last_ms) - count_at(&t->floors, i, first_ms);
+        if (count < COUNTED_LEAST || !goes_with(growth, count))
+            continue;
+        matches++;
+        at = i;
+        requests = count;
+    }
+    struct routes_estimate *r = &estimates[at];
+    double bytes = matches ? (double)s->retained_growth / requests : 0;
+    if (matches != 1 || !(bytes <= GUESS_WIDTH * r->high))
+        return 0;
+    r->bytes = bytes;
+    r->low = fmin(r->low, bytes);
+    r->high = fmax(r->high, bytes);
+    ret[0] = (struct leak){&t->floors.routes[at], r, at, requests};
     return 1;
 }
 
@@ -196,7 +238,10 @@ int merge_routes(struct diagnosis *d, const struct evidence_target *t, int64_t f
                  ? floors_judge(&t->floors, d->memory == MEMORY_EXTERNAL, estimates, &summary, e)
                  : err_set(e, ERR_NOMEM, "out of memory");
     size_t count = rc == 0 ? find_leaks(t, estimates, &summary, leaks) : 0;
-    bool guessed = rc == 0 && count == 0 && summary.verdict != ROUTES_TOO_FEW;
+    bool open = rc == 0 && count == 0 && summary.verdict != ROUTES_TOO_FEW;
+    if (open)
+        count = count_leak(d, t, estimates, first_ms, last_ms, leaks);
+    bool counted = open && count, guessed = open && !count;
     if (guessed)
         count = guess_leak(t, estimates, &summary, leaks);
     for (size_t i = 0; i < count && last_ms > first_ms; i++)
@@ -204,7 +249,13 @@ int merge_routes(struct diagnosis *d, const struct evidence_target *t, int64_t f
                             count_at(&t->floors, leaks[i].index, first_ms);
     if (rc == 0)
         rc = assign_leaks(d, leaks, count, e);
-    if (rc == 0 && guessed && count)
+    if (rc == 0 && counted)
+        rc = diagnosis_note(d, e,
+            "routes: the floors do not tell, the objects do: %s grew by as many as the route that "
+            "is "
+            "named had requests",
+            d->suspects[0].class_name);
+    else if (rc == 0 && guessed && count)
         rc = diagnosis_note(d, e,
             "routes: no route is sure yet, the one that is named explains most of the growth; more "
             "floors (--gc-floor) narrow its interval");

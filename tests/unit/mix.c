@@ -84,6 +84,24 @@ static void no_two_kinds_keep_their_proportion(void **state)
             }
 }
 
+/* What grows by one a request tells of which route, where every route has a number of its own. */
+static void no_two_kinds_have_as_many_requests_in_all(void **state)
+{
+    (void)state;
+    for (size_t kinds = 2; kinds <= 6; kinds++) {
+        int64_t totals[KINDS_MAX] = {0};
+        for (int64_t round = 0; round < mix_rounds(kinds); round++) {
+            int64_t counts[KINDS_MAX];
+            mix_round(kinds, round, mix_count(kinds), counts);
+            for (size_t i = 0; i < kinds; i++)
+                totals[i] += counts[i];
+        }
+        for (size_t a = 0; a < kinds; a++)
+            for (size_t b = 0; b < a; b++)
+                assert_true(labs(totals[a] - totals[b]) * 120 > totals[a]);
+    }
+}
+
 static void a_warm_up_has_the_same_number_of_each(void **state)
 {
     (void)state;
@@ -119,6 +137,7 @@ int main(void)
         cmocka_unit_test(a_round_has_the_requests_that_were_asked_for_and_some_of_each),
         cmocka_unit_test(each_kind_stands_out_as_often_as_the_others_and_at_least_threefold),
         cmocka_unit_test(no_two_kinds_keep_their_proportion),
+        cmocka_unit_test(no_two_kinds_have_as_many_requests_in_all),
         cmocka_unit_test(a_warm_up_has_the_same_number_of_each),
         cmocka_unit_test(the_order_is_mixed_and_the_same_for_the_same_seed),
     };
