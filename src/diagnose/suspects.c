@@ -7,6 +7,7 @@
 #include "diagnose/culprits.h"
 #include "diagnose/frontier.h"
 #include "diagnose/holder.h"
+#include "diagnose/longer.h"
 #include "heap/series.h"
 
 #include <math.h>
@@ -30,6 +31,7 @@
 
 struct suspects {
     struct births *births;
+    struct longer *longer;
     struct heap_series *series;
     size_t snapshots; /* with the last one */
     double first_total;
@@ -42,8 +44,9 @@ struct suspects *suspects_new(size_t snapshots)
         return NULL;
     s->snapshots = snapshots;
     s->births = births_new();
+    s->longer = longer_new();
     s->series = heap_series_new(snapshots);
-    if (s->births && s->series)
+    if (s->births && s->longer && s->series)
         return s;
     suspects_free(s);
     return NULL;
@@ -54,6 +57,7 @@ void suspects_free(struct suspects *s)
     if (!s)
         return;
     births_free(s->births);
+    longer_free(s->longer);
     heap_series_free(s->series);
     free(s);
 }
@@ -63,6 +67,8 @@ int suspects_add(struct suspects *s, const struct heap *h, struct err *e)
     if (births_count(s->births) == 0)
         s->first_total = (double)heap_total_size(h);
     int rc = births_add(s->births, h, e);
+    if (rc == 0)
+        rc = longer_add(s->longer, h, e);
     return rc == 0 ? heap_series_add(s->series, h, e) : rc;
 }
 
@@ -76,6 +82,7 @@ struct candidate {
     uint32_t instances; /* new ones of that class */
     uint64_t instance_bytes;
     uint32_t example; /* one of them; HEAP_NONE */
+    bool longer;      /* a string that took the place of a shorter one */
 };
 
 struct work {
@@ -170,7 +177,8 @@ static bool goes_on(const struct work *w, const struct frontier_group *g)
     return late >= LATE_LEAST * all && all - late >= EARLY_LEAST * all;
 }
 
-static bool is_suspect(struct work *w, const struct frontier_group *g, double *ret_kept)
+static bool is_suspect(
+    struct work *w, const struct frontier_group *g, bool longer, double *ret_kept)
 {
     const struct heap_columns *c = heap_columns(w->h);
     *ret_kept = 1;
@@ -183,8 +191,22 @@ static bool is_suspect(struct work *w, const struct frontier_group *g, double *r
         return false;
     if (!goes_on(w, g))
         return false;
-    *ret_kept = g->example == HEAP_NONE ? 1 : kept_share(w, g);
+    *ret_kept = g->example == HEAP_NONE || longer ? 1 : kept_share(w, g);
     return *ret_kept >= KEPT_LEAST;
+}
+
+/* One string in place of a shorter one: what is new of it is what it is longer by. */
+static bool see_longer(const struct work *w, struct frontier_group *g)
+{
+    uint64_t steps[BIRTHS_MAX + 1] = {0};
+    if (w->one || g->units != 1 || !longer_grew(w->s->longer, w->h, g->example, steps))
+        return false;
+    g->bytes = 0;
+    for (size_t k = 0; k <= BIRTHS_MAX; k++) {
+        g->born_bytes[k] = steps[k];
+        g->bytes += steps[k];
+    }
+    return true;
 }
 
 static struct candidate *find_candidate(struct work *w, uint32_t holder)
@@ -212,11 +234,12 @@ static void choose_groups(struct work *w)
     for (size_t i = 0; i < count && w->count < GROUPS_SEEN && groups[i].bytes >= BYTES_LEAST; i++) {
         struct candidate *same = find_candidate(w, groups[i].holder);
         double kept;
+        bool longer = see_longer(w, &groups[i]);
         if (same)
             fold(same, &groups[i]);
-        else if (is_suspect(w, &groups[i], &kept))
-            w->list[w->count++] =
-                (struct candidate){.group = groups[i], .number = (uint32_t)i, .kept = kept};
+        else if (is_suspect(w, &groups[i], longer, &kept))
+            w->list[w->count++] = (struct candidate){
+                .group = groups[i], .number = (uint32_t)i, .kept = kept, .longer = longer};
     }
 }
 
@@ -250,7 +273,7 @@ static void see_own_size(void *arg, uint32_t id, uint64_t retained, uint32_t sel
     double kept;
     if (same)
         fold(same, &g);
-    else if (w->count < GROUPS_SEEN && is_suspect(w, &g, &kept))
+    else if (w->count < GROUPS_SEEN && is_suspect(w, &g, false, &kept))
         w->list[w->count++] = (struct candidate){.group = g, .number = HEAP_NONE, .kept = kept};
 }
 
@@ -346,7 +369,7 @@ static void count_instances(struct work *w, const struct candidate *x, struct di
     } else if (t) {
         s->first = t->points[0].count;
         s->last = t->points[w->s->snapshots - 1].count;
-    } else if (x->number == HEAP_NONE) {
+    } else if (x->number == HEAP_NONE || x->longer) {
         s->first = s->last = 1;
     } else {
         s->first = count_old(w, x);
@@ -378,6 +401,9 @@ static int finish_text(struct work *w, const struct candidate *x, struct diagnos
     if (rc == 0 && w->one)
         rc = buf_addf(&text, ", %s entries, %s", text_count(count, s->last),
             text_size(size, (double)s->retained_growth));
+    else if (rc == 0 && x->longer)
+        rc = buf_addf(&text, ", longer by %s in %zu snapshots, %.0f %% of the growth",
+            text_size(size, (double)s->retained_growth), w->s->snapshots, 100 * s->share);
     else if (rc == 0 && x->number != HEAP_NONE)
         rc = buf_addf(&text, ", +%s in %zu snapshots, %.0f %% of the growth",
             text_count(count, s->last - s->first), w->s->snapshots, 100 * s->share);
@@ -406,7 +432,9 @@ static int fill(struct work *w, const struct candidate *x, struct diagnosis_susp
     if (rc != 0)
         return rc;
     count_instances(w, x, s);
-    s->self_growth = w->one ? 0 : (int64_t)((double)x->instance_bytes * x->kept);
+    s->self_growth = w->one      ? 0
+                     : x->longer ? (int64_t)x->group.bytes
+                                 : (int64_t)((double)x->instance_bytes * x->kept);
     s->retained_growth = (int64_t)((double)x->group.bytes * x->kept);
     s->share =
         fmin((double)s->retained_growth / fmax(growth, fmax((double)s->retained_growth, 1)), 1);

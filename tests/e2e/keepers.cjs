@@ -31,7 +31,7 @@ class Shop {
 const cartsById = new Map(), seen = new Set(), byName = {}, handlers = [], blocks = [], pipes = [];
 const shop = new Shop(), bus = new EventEmitter(), gate = new Promise(() => {});
 const index = new Map(), order = [], recent = [], lru = new Map();
-let latest = null;
+let latest = null, transcript = '';
 bus.setMaxListeners(0);
 
 const kinds = {
@@ -70,6 +70,9 @@ const kinds = {
         index.set(n, cart);
         order.push(cart);
     },
+    text(n) { // another string each time, in one piece
+        transcript = Buffer.from(`${transcript}line ${n} ${'.'.repeat(400)}\n`).toString('latin1');
+    },
     // None of these leaks.
     ring(n) {
         recent.push(new Cart(n));
@@ -79,6 +82,7 @@ const kinds = {
         lru.set(n, new Cart(n));
         if (lru.size > 100) lru.delete(lru.keys().next().value);
     },
+    page: (n) => (transcript = Buffer.alloc(100_000, `page ${n} `).toString('latin1')),
     garbage: (n) => new Cart(n),
 };
 
@@ -91,6 +95,6 @@ let n = 0;
         v8.writeHeapSnapshot(path.join(folder, `${step}.heapsnapshot`));
     }
     // All of it is still in use.
-    console.log([cartsById, seen, byName, handlers, blocks, pipes, shop, bus, index, order, recent, lru, latest].length);
+    console.log([cartsById, seen, byName, handlers, blocks, pipes, shop, bus, index, order, recent, lru, latest, transcript].length);
     process.exit(0);
 })();

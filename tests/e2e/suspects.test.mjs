@@ -66,7 +66,17 @@ for (const [kind, wanted] of Object.entries(leaks))
         assertSuspect(await diagnose(t, '24', kind), wanted);
     });
 
-for (const kind of ['ring', 'bounded', 'garbage'])
+// Of a string that becomes longer each snapshot has another one.
+test('who holds it: a string that becomes longer', async (t) => {
+    const answer = await diagnose(t, '24', 'text');
+    const said = JSON.stringify(answer.suspects);
+    assert.equal(answer.verdict, 'leak', said);
+    assert.equal(answer.suspects.length, 1, said);
+    assert.equal(answer.suspects[0].holder.name, 'transcript', said);
+    assert.ok(answer.suspects[0].bytes.retained_growth > 240_000 && answer.suspects[0].bytes.share_of_growth > 0.6, said);
+});
+
+for (const kind of ['ring', 'bounded', 'page', 'garbage'])
     test(`nobody is accused of a ${kind}`, async (t) => {
         const answer = await diagnose(t, '24', kind);
         assert.notEqual(answer.verdict, 'leak');
