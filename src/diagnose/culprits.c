@@ -52,6 +52,7 @@ struct traits {
     unsigned fields[SIGNATURES]; /* bits */
     bool named[SIGNATURES];
     bool stream, react_context;
+    bool in_scope; /* most of its bytes hang on a function's variables */
 };
 
 static bool is_one_of(const char *text, size_t length, const char *const *list, size_t count)
@@ -152,6 +153,8 @@ static int see_unit(struct heap *h, const struct frontier *f, uint32_t group, ui
     for (; from < to && rc == 0; from++) {
         uint32_t node = queue[from];
         rc = see_class(h, node, t, e);
+        if (frontier_rank(h, node) == FRONTIER_CONTEXT && 2 * c->retained[node] > c->retained[unit])
+            t->in_scope = true;
         if (rc == 0 && c->kind[node] == HEAP_OBJECT &&
             (rc = see_fields(h, node, node == unit, t)) < 0)
             rc = err_set(e, rc, "out of memory");
@@ -196,7 +199,7 @@ static void recognise_structure(const struct heap *h, const struct frontier_grou
     const char **ret_name, const char **ret_advice)
 {
     const char *class = frontier_class_name(h, g->class);
-    if (holder->kind == HOLDER_LISTENERS || is_told(s->holder.name)) {
+    if (holder->kind == HOLDER_LISTENERS || (!t->stream && is_told(s->holder.name))) {
         *ret_name = "event-listener";
         *ret_advice = "Remove the listener when what it serves is over (off, once, or an "
                       "AbortSignal), or listen once for the process and look the request up.";
@@ -222,7 +225,8 @@ static void recognise_structure(const struct heap *h, const struct frontier_grou
         *ret_name = "buffer";
         *ret_advice = "Buffers lie outside the JS heap and stay as long as their small objects do: "
                       "drop the references, or keep copies of the parts that are needed.";
-    } else if (strcmp(s->class_name ? s->class_name : class, "Function") == 0) {
+    } else if (strcmp(s->class_name ? s->class_name : class, "Function") == 0 ||
+               (holder->kind == HOLDER_VARIABLE && t->in_scope)) {
         *ret_name = "closure";
         *ret_advice = "Functions that are kept keep every variable that any function of the same "
                       "scope uses: drop them, or keep only the values that they need.";

@@ -381,7 +381,9 @@ static bool counts_decide(const struct evidence_target *t, const struct trend *t
 
 /* ---- suspects and the verdict ---- */
 
-#define SUSPECT_SHARE 0.3 /* of the growth, for a suspect that decides */
+#define SUSPECT_SHARE 0.3  /* of the growth, for a suspect that decides */
+#define QUIET_SHARE   0.25 /* of the noise floor: suspects that grew by less are none */
+#define QUIET_POINTS  6    /* of a trend that does not grow, though its interval is wide */
 
 /* Objects whose bytes are outside the heap. */
 static bool owns_external(const char *class_name)
@@ -394,12 +396,31 @@ static bool owns_external(const char *class_name)
     return false;
 }
 
+/* Floors that move a lot and do not grow have a wide interval; where nothing has stayed from
+ * snapshot to snapshot either, there is no leak. */
+static bool nothing_stays(const struct diagnosis *d, const struct trend *t)
+{
+    double stayed = 0;
+    for (size_t i = 0; i < d->suspect_count; i++)
+        stayed += (double)d->suspects[i].retained_growth;
+    return d->verdict == DIAGNOSIS_INCONCLUSIVE && t->shape == TREND_UNCLEAR && !t->follows_load &&
+           t->points >= QUIET_POINTS && t->growth < t->noise && d->snapshots >= 3 &&
+           stayed < QUIET_SHARE * t->noise;
+}
+
 /* Suspects are objects that stayed from snapshot to snapshot, without noise: they decide where
- * floors do not, and say nothing where nothing grows. load: what grew goes with what is in flight.
- */
-static int weigh_suspects(struct diagnosis *d, bool load, struct err *e)
+ * floors do not, and say nothing where nothing grows. t: of floors, NULL: there are none. */
+static int weigh_suspects(struct diagnosis *d, const struct trend *t, struct err *e)
 {
     const struct diagnosis_suspect *s = d->suspects;
+    bool load = t && t->follows_load;
+    if (t && nothing_stays(d, t)) {
+        d->verdict = DIAGNOSIS_NO_LEAK;
+        drop_suspects(d);
+        return diagnosis_note(d, e,
+            "the size of the heap alone does not decide; that nothing stays from snapshot to "
+            "snapshot does");
+    }
     if (d->suspect_count == 0)
         return 0;
     if (d->verdict == DIAGNOSIS_NO_LEAK) {
@@ -439,7 +460,7 @@ static int diagnose_target(
     if (rc == 0)
         rc = note_trend(d, &chosen->judgement, e);
     if (rc == 0)
-        rc = weigh_suspects(d, chosen->judgement.trend.follows_load, e);
+        rc = weigh_suspects(d, &chosen->judgement.trend, e);
     if (rc == 0)
         rc = merge_classes(d, t, growth, e);
     if (rc == 0)
@@ -536,7 +557,7 @@ int diagnose_files(const char *const *files, size_t count, const struct diagnose
     if (rc == 0)
         rc = snapshots_read(d, list, count, options ? options : &none, e);
     if (rc == 0)
-        rc = weigh_suspects(d, false, e);
+        rc = weigh_suspects(d, NULL, e);
     if (rc == 0)
         rc = note_memory(d, e);
     if (rc == 0)

@@ -202,15 +202,15 @@ static bool has_between(const int64_t *times, size_t count, int64_t from, int64_
     return false;
 }
 
-/* Adds by how much each series rose from a floor to the next one to all floors up to there. */
+/* Adds by how much each series rose from a floor to the next one to all floors up to there. What
+ * fell meanwhile is no doing of a snapshot's. */
 static void raise_to_next(struct floors *f, size_t at)
 {
-    double heap = f->bytes[at + 1] - f->bytes[at];
-    double external = f->external[at + 1] - f->external[at];
+    double heap = fmax(f->bytes[at + 1] - f->bytes[at], 0);
+    double external = fmax(f->external[at + 1] - f->external[at], 0); /* 0 for NAN, too */
     for (size_t i = 0; i <= at; i++) {
         f->bytes[i] += heap;
-        if (isfinite(external))
-            f->external[i] += external;
+        f->external[i] += external;
     }
 }
 
