@@ -69,6 +69,11 @@ export function score(truth, file, diagnosis) {
     if (!truth.leaks.length)
         return { ...row, leaks: false, falseAlarm: alarm, right: diagnosis.verdict === 'no-leak' };
     const [leak] = truth.leaks;
+    const memory = !truth.memory_kind || diagnosis.memory_kind === truth.memory_kind;
+    // Of memory outside of the heap there is nothing to name: it is to be called what it is.
+    if (!leak.classes.length)
+        return { ...row, leaks: true, called: alarm, memory, rank: alarm && memory ? 1 : 0, class: null, holder: null, route: null,
+            bytes: null, culprit: null, holderLine: null, function: null, allocatedAt: null };
     const suspects = diagnosis.suspects ?? [];
     const rank = 1 + suspects.findIndex((suspect) => rightClass(leak, suspect) && rightHolder(leak, suspect));
     const first = suspects[Math.max(rank - 1, 0)] ?? {};
@@ -82,7 +87,7 @@ export function score(truth, file, diagnosis) {
         route: Boolean(routeFound(leak, first)),
         bytes: rightBytes(leak, first),
         culprit: leak.culprits?.length ? leak.culprits.includes(first.culprit) : null,
-        memory: !truth.memory_kind || diagnosis.memory_kind === truth.memory_kind,
+        memory,
         holderLine: leak.holder_at ? placeIs(first.holder?.location, file, leak.holder_at, leak.holder_at) : null,
         function: leak.function_at ? placeIs(first.function, file, leak.function_at, leak.function_at) : null,
         allocatedAt: leak.allocated_at
@@ -93,22 +98,24 @@ export function score(truth, file, diagnosis) {
 
 // A leaking server is won when it is called a leak and the first suspect has class, holder and route.
 export const won = (row, routes) =>
-    row.leaks ? row.called && row.rank === 1 && (!routes || row.route) : !row.falseAlarm;
+    row.leaks ? row.called && row.rank === 1 && (!routes || row.route !== false) : !row.falseAlarm;
 
 export function totals(rows, routes) {
     const leaking = rows.filter((row) => row.leaks);
     const clean = rows.filter((row) => !row.leaks);
     const count = (list, test) => list.filter(test).length;
+    const right = (list, part) => count(list, (row) => row[part] === true || row[part] === null); // null: is not asked for
     return {
         leaking: leaking.length,
         called: count(leaking, (row) => row.called),
         rank1: count(leaking, (row) => row.rank === 1),
         rank3: count(leaking, (row) => row.rank >= 1 && row.rank <= 3),
-        holder: count(leaking, (row) => row.holder),
-        route: count(leaking, (row) => row.route),
-        bytes: count(leaking, (row) => row.bytes),
-        culprit: count(leaking, (row) => row.culprit),
-        allocatedAt: count(leaking, (row) => row.allocatedAt),
+        holder: right(leaking, 'holder'),
+        route: right(leaking, 'route'),
+        memory: right(leaking, 'memory'),
+        bytes: right(leaking, 'bytes'),
+        culprit: right(leaking, 'culprit'),
+        allocatedAt: right(leaking, 'allocatedAt'),
         won: count(leaking, (row) => won(row, routes)),
         clean: clean.length,
         falseAlarms: count(clean, (row) => row.falseAlarm),
