@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NODES_MAX  4000 /* of the example that are looked at */
-#define NAME_BYTES 4096
+#define NODES_MAX     4000 /* of the example that are looked at */
+#define NAME_BYTES    4096
+#define ANCESTORS_MAX 8 /* of a class */
 
 const char *const culprits_names[] = {"query-client", "context-provider", "event-listener",
     "closure", "stream", "database-pool", "redis-client", "winston-logger", "timer", "promise",
@@ -80,27 +81,46 @@ static const char *package_of(const char *url, size_t *ret_length)
     return at;
 }
 
+/* The package that a constructor stands in: of an object's own, or a closure. */
+static int see_package(struct heap *h, uint32_t node, struct traits *t, struct err *e)
+{
+    struct heap_location l;
+    if (!heap_find_location(h, node, &l))
+        return 0;
+    struct buf url = buf_new(NAME_BYTES);
+    size_t length = 0;
+    int rc = heap_add_script_url(h, l.script_id, &url, e);
+    const char *package = rc == 0 && url.length ? package_of(url.data, &length) : NULL;
+    for (size_t i = 0; i < SIGNATURES && package; i++)
+        t->named[i] |=
+            is_one_of(package, length, signatures[i].packages, COUNT(signatures[i].packages));
+    buf_free(&url);
+    return rc == ERR_FULL ? 0 : rc;
+}
+
 static int see_class(struct heap *h, uint32_t node, struct traits *t, struct err *e)
 {
     const struct heap_columns *c = heap_columns(h);
     const char *class = frontier_class_name(h, c->class_of[node]);
-    struct heap_location l;
-    struct buf url = buf_new(NAME_BYTES);
-    int rc = 0;
-    if (c->kind[node] == HEAP_OBJECT && heap_find_location(h, node, &l)) {
-        size_t length = 0;
-        rc = heap_add_script_url(h, l.script_id, &url, e);
-        const char *package = rc == 0 && url.length ? package_of(url.data, &length) : NULL;
-        for (size_t i = 0; i < SIGNATURES && package; i++)
-            t->named[i] |=
-                is_one_of(package, length, signatures[i].packages, COUNT(signatures[i].packages));
-        rc = rc == ERR_FULL ? 0 : rc;
-    }
+    if (c->kind[node] != HEAP_OBJECT)
+        return 0;
     for (size_t i = 0; i < SIGNATURES; i++)
         t->named[i] |=
-            c->kind[node] == HEAP_OBJECT &&
             is_one_of(class, strlen(class), signatures[i].classes, COUNT(signatures[i].classes));
-    buf_free(&url);
+    return see_package(h, node, t, e);
+}
+
+/* The classes that the unit's class extends, whose constructors may be a package's. */
+static int see_ancestors(struct heap *h, uint32_t unit, struct traits *t, struct err *e)
+{
+    uint32_t prototype = holder_property(h, unit, "__proto__");
+    int rc = 0;
+    for (int i = 0; i < ANCESTORS_MAX && prototype != HEAP_NONE && rc == 0; i++) {
+        uint32_t constructor = holder_property(h, prototype, "constructor");
+        if (constructor != HEAP_NONE)
+            rc = see_package(h, constructor, t, e);
+        prototype = holder_property(h, prototype, "__proto__");
+    }
     return rc;
 }
 
@@ -147,7 +167,7 @@ static int see_unit(struct heap *h, const struct frontier *f, uint32_t group, ui
     const struct heap_columns *c = heap_columns(h);
     uint32_t *queue = calloc(NODES_MAX, sizeof *queue);
     size_t from = 0, to = 0;
-    int rc = queue ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    int rc = queue ? see_ancestors(h, unit, t, e) : err_set(e, ERR_NOMEM, "out of memory");
     if (queue)
         queue[to++] = unit;
     for (; from < to && rc == 0; from++) {

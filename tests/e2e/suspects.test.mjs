@@ -66,6 +66,28 @@ for (const [kind, wanted] of Object.entries(leaks))
         assertSuspect(await diagnose(t, '24', kind), wanted);
     });
 
+// Its own constructor stands in the program, and its name says nothing.
+test('a class that extends one of a package is known by it', async (t) => {
+    const ws = workspace(t);
+    fs.mkdirSync(ws.path('node_modules/winston-transport'), { recursive: true });
+    fs.writeFileSync(ws.path('node_modules/winston-transport/index.js'), 'module.exports = class a { level = "info" };');
+    const file = ws.path('app.cjs');
+    fs.writeFileSync(file, `class b extends require('winston-transport') { lines = new Array(300).fill(1); }
+        const kept = [];
+        const keep = (step) => {
+            for (let i = 0; i < 200; i++) kept.push(new b());
+            require('node:v8').writeHeapSnapshot(process.argv[2] + '/' + step + '.heapsnapshot');
+            if (step < 2) setImmediate(keep, step + 1);
+        };
+        keep(0);`);
+    execFileSync(runtime('24'), [file, ws.dir], { stdio: 'pipe' });
+    const files = [0, 1, 2].map((i) => path.join(ws.dir, `${i}.heapsnapshot`));
+    const run = await heaptap(t, ws, ['diagnose', '--json', ...files]);
+    assertExit(run, 0);
+    const [s] = JSON.parse(run.stdout).suspects;
+    assert.deepEqual([s.class, s.holder.name, s.culprit], ['b', 'kept', 'winston-logger']);
+});
+
 // Of a string that becomes longer each snapshot has another one.
 test('who holds it: a string that becomes longer', async (t) => {
     const answer = await diagnose(t, '24', 'text');
