@@ -202,7 +202,8 @@ static int assign_leaks(struct diagnosis *d, const struct leak *leaks, size_t co
     return rc;
 }
 
-static int note_routes(struct diagnosis *d, const struct routes_summary *summary, struct err *e)
+static int note_routes(
+    struct diagnosis *d, const struct routes_summary *summary, bool together, struct err *e)
 {
     switch (summary->verdict) {
     case ROUTES_TOO_FEW:
@@ -211,6 +212,11 @@ static int note_routes(struct diagnosis *d, const struct routes_summary *summary
             "--gc-floor 5s gives them sooner",
             summary->floors_used, summary->floors_used == 1 ? "" : "s", summary->floors_needed);
     case ROUTES_TOGETHER:
+        if (!together)
+            return diagnosis_note(d, e,
+                "routes: what they keep does not stand out yet from what the heap moves by on its "
+                "own; "
+                "more requests and floors tell");
         return diagnosis_note(d, e,
             "routes: their requests came in one proportion all the time, so what each keeps cannot "
             "be told apart; `heaptap probe` varies the mix");
@@ -222,6 +228,14 @@ static int note_routes(struct diagnosis *d, const struct routes_summary *summary
     case ROUTES_NAMED: break;
     }
     return 0;
+}
+
+static bool any_together(const struct routes_estimate *estimates, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (estimates[i].together >= 0)
+            return true;
+    return false;
 }
 
 int merge_routes(struct diagnosis *d, const struct evidence_target *t, int64_t first_ms,
@@ -260,7 +274,7 @@ int merge_routes(struct diagnosis *d, const struct evidence_target *t, int64_t f
             "routes: no route is sure yet, the one that is named explains most of the growth; more "
             "floors (--gc-floor) narrow its interval");
     else if (rc == 0 && (count == 0 || leaks[0].estimate->together >= 0))
-        rc = note_routes(d, &summary, e);
+        rc = note_routes(d, &summary, any_together(estimates, routes), e);
     free(estimates);
     free(leaks);
     return rc;

@@ -123,6 +123,28 @@ export function totals(rows, routes) {
     };
 }
 
+// What was said of a server on one Node, short: ok, or what is wrong of it.
+function cellOf(row) {
+    if (!row) return '';
+    if (row.error) return 'error';
+    if (!row.leaks || !row.called) return row.verdict;
+    const wrong = ['class', 'holder', 'route', 'memory', 'culprit'].filter((part) => row[part] === false);
+    return wrong.length ? `not ${wrong.join(', ')}: ${row.said}` : 'ok';
+}
+
+// Markdown: a line a server, a column a Node.
+export function table(rows) {
+    const nodes = [...new Set(rows.map((row) => row.node))].sort();
+    const line = (cells) => `| ${cells.join(' | ')} |`;
+    const servers = [...new Set(rows.map((row) => row.server))].sort();
+    const lines = servers.map((server) => {
+        const of = (node) => rows.find((row) => row.server === server && row.node === node);
+        const name = rows.find((row) => row.server === server).leaks ? server : `${server} (no leak)`;
+        return line([name, ...nodes.map((node) => cellOf(of(node)).replaceAll('|', '\\|'))]);
+    });
+    return [line(['server', ...nodes.map((node) => `Node ${node}`)]), line(['---', ...nodes.map(() => '---')]), ...lines].join('\n');
+}
+
 export const GOAL = 0.95;
 
 export const metGoal = (sums) => sums.won >= GOAL * sums.leaking && sums.falseAlarms === 0;

@@ -6,8 +6,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { checkPlaces, metGoal, score, totals, won, GOAL } from './score.mjs';
-import { buildServer, floorOf, here, makePlace, readTruths, send, startBackends, startServer } from './servers.mjs';
+import { checkPlaces, metGoal, score, table, totals, won, GOAL } from './score.mjs';
+import { buildServer, builtFile, floorOf, here, makePlace, readTruths, send, startBackends, startServer } from './servers.mjs';
 
 const usage = `usage: tests/zoo/scoreboard [SERVER...]
   tests/zoo/scoreboard                         all servers on Node 20, 22 and 24, with heaptap probe
@@ -17,7 +17,9 @@ const usage = `usage: tests/zoo/scoreboard [SERVER...]
   --measure          no heaptap: bytes that each route keeps, by plain requests and full collections
   --serve            starts one server and leaves it running, until Ctrl-C
   --json FILE        every row and the totals
+  --table            ends with a table in Markdown
   --keep             leaves files, records and answers, and says where
+  --again DIR        no server is started: what --keep has left there is diagnosed again, and judged
   --heaptap FILE     the program (default: build/release/heaptap, or $HEAPTAP_BIN)
   --list             names the servers, and what is true of each
 Ends with 1 under the goal: ${GOAL * 100} % of those that leak with class, holder and route at rank 1, and no false alarm.`;
@@ -30,7 +32,9 @@ const { values: options, positionals: names } = parseArgs({
         measure: { type: 'boolean' },
         serve: { type: 'boolean' },
         json: { type: 'string' },
+        table: { type: 'boolean' },
         keep: { type: 'boolean' },
+        again: { type: 'string', multiple: true },
         heaptap: { type: 'string' },
         list: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
@@ -122,6 +126,37 @@ async function judgeOne(truth, node, place, env, routes) {
     return row;
 }
 
+// Of a server that ran twice on a Node the later one counts.
+async function judgeAgain(truths, places, nodes) {
+    const kept = new Map();
+    for (const place of places)
+        for (const folder of fs.readdirSync(path.join(place, 'out'))) {
+            const [, name, node] = /^(.*)-(\d+)$/.exec(folder) ?? [];
+            const record = path.join(place, 'out', folder, 'record.db');
+            if (!truths.has(name) || !nodes.includes(node) || !fs.existsSync(path.join(place, 'out', folder, 'probe.json'))) continue;
+            const at = fs.statSync(record).mtimeMs;
+            if (!(kept.get(folder)?.at > at)) kept.set(folder, { place, name, node, record, at });
+        }
+    const rows = [];
+    for (const { place, name, node, record } of kept.values()) {
+        const truth = truths.get(name);
+        const started = Date.now();
+        const { stdout } = await run(['diagnose', '--json', '--db', `sqlite:${record}`], process.env);
+        const row = score(truth, builtFile(place, truth), JSON.parse(stdout));
+        rows.push(Object.assign(row, { won: won(row, true), node, seconds: Math.round((Date.now() - started) / 1000) }));
+        printRow(row, true);
+    }
+    return rows;
+}
+
+function conclude(rows, routes) {
+    const sums = totals(rows, routes);
+    console.log(Object.entries(sums).map(([name, value]) => `${name} ${value}`).join(', '));
+    if (options.table) console.log(`\n${table(rows)}`);
+    if (options.json) fs.writeFileSync(options.json, `${JSON.stringify({ way: options.way, totals: sums, rows }, null, 1)}\n`);
+    process.exitCode = metGoal(sums) ? 0 : 1;
+}
+
 async function main() {
     const truths = readTruths();
     if (options.help) return console.log(usage);
@@ -134,6 +169,10 @@ async function main() {
         console.error(unknown ? `scoreboard: no server "${unknown}" here; --list names them` : usage);
         process.exitCode = 2;
         return;
+    }
+    if (options.again) {
+        const wanted = new Map([...truths].filter(([name]) => !names.length || names.includes(name)));
+        return conclude(await judgeAgain(wanted, options.again, options.node.split(',')), true);
     }
     const chosen = names.length ? names.map((name) => truths.get(name)) : [...truths.values()];
     const place = makePlace(fs.mkdtempSync(path.join(os.tmpdir(), 'heaptap-zoo-')));
@@ -161,11 +200,7 @@ async function main() {
         if (options.keep) console.log(`kept: ${place}`);
         else fs.rmSync(place, { recursive: true, force: true });
     }
-    if (!rows.length) return;
-    const sums = totals(rows, routes);
-    console.log(Object.entries(sums).map(([name, value]) => `${name} ${value}`).join(', '));
-    if (options.json) fs.writeFileSync(options.json, `${JSON.stringify({ way: options.way, totals: sums, rows }, null, 1)}\n`);
-    process.exitCode = metGoal(sums) ? 0 : 1;
+    if (rows.length) conclude(rows, routes);
 }
 
 await main();

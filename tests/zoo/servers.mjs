@@ -63,14 +63,18 @@ export function makePlace(root) {
 }
 
 // The file that runs: the source itself, or one file with everything in it.
+export function builtFile(place, truth) {
+    if (!truth.bundle) return path.join(place, truth.source);
+    return path.join(place, `${truth.name}.built.${truth.bundle.format === 'esm' ? 'mjs' : 'cjs'}`);
+}
+
 export async function buildServer(place, truth) {
-    const source = path.join(place, truth.source);
-    if (!truth.bundle) return source;
+    const outfile = builtFile(place, truth);
+    if (!truth.bundle) return outfile;
     const { build } = createRequire(path.join(place, 'build.cjs'))('esbuild');
     const esm = truth.bundle.format === 'esm';
-    const outfile = path.join(place, `${truth.name}.built.${esm ? 'mjs' : 'cjs'}`);
     await build({
-        entryPoints: [source],
+        entryPoints: [path.join(place, truth.source)],
         outfile,
         bundle: truth.bundle.packages !== 'external',
         packages: truth.bundle.packages,

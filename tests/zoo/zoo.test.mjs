@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { checkPlaces, CULPRITS, metGoal, score, totals, won } from './score.mjs';
+import { checkPlaces, CULPRITS, metGoal, score, table, totals, won } from './score.mjs';
 import { buildServer, floorOf, lineOf, makePlace, readTruths, send, startBackends, startServer } from './servers.mjs';
 
 const WARM_UP = 400;
@@ -99,6 +99,15 @@ test('the right answer wins, and each wrong part of it is seen', () => {
     const second = spoil((d, s) => d.suspects.unshift({ ...s, class: 'Socket', holder: { name: 'sockets' } }));
     assert.equal(second.rank, 2);
     assert.equal(won(second, true), false);
+});
+
+test('the table says what is wrong, and nothing else', () => {
+    const { truth, file, diagnosis } = right();
+    const good = { ...score(truth, file, diagnosis), node: '20' };
+    diagnosis.suspects[0].culprit = 'timer';
+    const bad = { ...score(truth, file, diagnosis), node: '22' };
+    const lines = table([good, bad]).split('\n');
+    assert.equal(lines[2], '| widgets | ok | not culprit: Widget in #instances, GET /embed/:n 1200 B |');
 });
 
 test('memory outside of the heap has no class, and is won by its kind alone', () => {
