@@ -42,6 +42,7 @@ const { values: options, positionals: names } = parseArgs({
 });
 const binary = path.resolve(options.heaptap ?? process.env.HEAPTAP_BIN ?? path.join(here, '../../build/release/heaptap'));
 const PROBE_MS = 600_000; // a deadline for hangs
+const MAX_PAUSE = '2m'; // nobody waits for these servers, and the machine may be busy
 const FILES_WARM_UP = 150;
 const FILES_ROUND = 120;
 
@@ -58,7 +59,7 @@ function run(args, env) {
 async function byProbe(server, truth, folder, env) {
     const requests = truth.requests.flatMap((request) => ['--request', request]);
     const { stdout, stderr } = await run(
-        ['probe', String(server.inspector), '--base', `http://127.0.0.1:${server.port}`, ...requests, '--json', '--dir', folder, '--db', `sqlite:${folder}/record.db`], env);
+        ['probe', String(server.inspector), '--base', `http://127.0.0.1:${server.port}`, ...requests, '--json', '--max-pause', MAX_PAUSE, '--dir', folder, '--db', `sqlite:${folder}/record.db`], env);
     fs.writeFileSync(path.join(folder, 'probe.json'), stdout);
     fs.writeFileSync(path.join(folder, 'probe.log'), stderr);
     return JSON.parse(stdout).diagnosis;
