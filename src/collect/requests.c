@@ -29,6 +29,7 @@
 #define WINDOW      128
 #define SOURCE_MAX  (1 << 20)
 #define BINDING_MAX 64
+#define NO_FLOOR    (-1)
 
 extern const char requests_source[]; /* requests.js */
 extern const char pairs_source[];    /* pairs.js */
@@ -47,7 +48,8 @@ struct requests {
     bool beating;                   /* a beat is on its way */
     bool beat_wanted;               /* another one as soon as it is back */
     bool floor_wanted, floor_asked; /* with the next beat, with the one on its way */
-    int64_t unread;                 /* batches taken since the last beat was sent */
+    int64_t floor_since_us;
+    int64_t unread; /* batches taken since the last beat was sent */
     const struct requests_handlers *handlers;
     void *arg;
 };
@@ -101,6 +103,8 @@ static void got_beat(void *arg, const cJSON *result, const struct err *why)
         return;
     }
     beat->floor_asked = r->floor_asked && beat->floor_count;
+    if (beat->floor_asked)
+        beat->floors[beat->floor_count - 1].forced = true;
     if (beat->dropped)
         r->handlers->lost(r->arg, beat->dropped);
     r->handlers->beat(r->arg, beat);
@@ -116,8 +120,10 @@ static void got_beat(void *arg, const cJSON *result, const struct err *why)
 static int ask_for_beat(struct requests *r, bool last, struct err *e)
 {
     char function[128];
-    snprintf(function, sizeof function, "function(){%sreturn this.beat(%lld,%s)}",
-        last ? "this.stop('left');" : "", (long long)r->unread, r->floor_wanted ? "true" : "false");
+    int64_t floor_ms =
+        r->floor_wanted ? (clock_monotonic_us() - r->floor_since_us) / 1000 : NO_FLOOR;
+    snprintf(function, sizeof function, "function(){%sreturn this.beat(%lld,%lld)}",
+        last ? "this.stop('left');" : "", (long long)r->unread, (long long)floor_ms);
     r->floor_asked = r->floor_wanted;
     r->floor_wanted = r->beat_wanted = false;
     r->asked_ms = clock_wall_ms();
@@ -358,9 +364,10 @@ void requests_ask_beat(struct requests *r)
         timer_start(r->timer, 0);
 }
 
-void requests_ask_floor(struct requests *r)
+void requests_ask_floor(struct requests *r, int64_t since_us)
 {
     r->floor_wanted = true;
+    r->floor_since_us = since_us;
     requests_ask_beat(r);
 }
 

@@ -47,9 +47,10 @@ int requests_pair_arm(
 int requests_pair_release(struct requests *r, int64_t number, struct err *e) MUST_USE;
 int requests_pair_abandon(struct requests *r, int64_t number, struct err *e) MUST_USE;
 
-/* Asks for a beat ahead of its time; with a floor as its last one: the heap as it is then. */
+/* Asks for a beat ahead of its time; with a floor as its last one, after a collection: the hook's
+ * own if it has noted one since since_us (of the monotonic clock), else the heap as it is then. */
 void requests_ask_beat(struct requests *r);
-void requests_ask_floor(struct requests *r);
+void requests_ask_floor(struct requests *r, int64_t since_us);
 
 /* Takes the hook out. Its last rows and counts come before the answers to calls made after this. */
 void requests_stop(struct requests *r);

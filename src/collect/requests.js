@@ -12,7 +12,7 @@
     const builtin = process.getBuiltinModule ?? require;
     const channels = builtin('diagnostics_channel');
     const v8 = builtin('v8');
-    const { PerformanceObserver, performance } = builtin('perf_hooks');
+    const { performance } = builtin('perf_hooks');
     const { setInterval, clearInterval, setTimeout, clearTimeout, setImmediate } = builtin('timers');
     const { Buffer } = builtin('buffer');
     const now = performance.now.bind(performance);
@@ -30,6 +30,7 @@
     const BATCH_ROWS = 256;
     const FLUSH_MS = 100;
     const RSS_MS = 100;
+    const FRESH_MS = 0.1; // a reading as old as that serves a request that comes right behind it
     const FLOORS_MAX = 32; // between two beats
     const TIMED = 31; // one call of so many is timed; odd, to meet starts and ends alike
     // Microseconds a request that the hook cannot see of itself: publishing, and the garbage.
@@ -236,14 +237,23 @@
     let rssAt = -Infinity;
     const clip = (number) => number > 4294967295 ? 4294967295 : number;
 
+    // A busy server begins a request some microseconds after the one before has ended: the reading
+    // after that one, which is half of what a row costs, is then the reading before this one.
+    let spare = null;
+    let spareAt = 0;
+    function readHeap(at) {
+        const heap = spare;
+        spare = null;
+        return heap !== null && at - spareAt < FRESH_MS ? heap : heapStatistics();
+    }
+
     class Row {
-        constructor(began, heap, request) {
+        constructor(request) {
+            const began = now();
             this.began = began;
             this.flight = inFlight;
             this.begun = begun;
-            this.heap = heap.used_heap_size;
-            this.total = heap.total_heap_size;
-            this.external = heap.external_memory;
+            this.heap = readHeap(began);
             if (began - rssAt > RSS_MS) {
                 rss = rssOf();
                 rssAt = began;
@@ -258,11 +268,8 @@
     }
     // The request has waited since its row was made.
     function reread(row) {
-        const heap = heapStatistics();
+        row.heap = heapStatistics();
         row.began = now();
-        row.heap = heap.used_heap_size;
-        row.total = heap.total_heap_size;
-        row.external = heap.external_memory;
     }
 
     function textAt(value) {
@@ -287,7 +294,12 @@
         }
         const waited = row.after !== null;
         const ended = waited ? Math.max(epoch, row.ended) : now();
+        const before = row.heap;
         const heap = waited ? row.after : heapStatistics();
+        if (!waited) {
+            spare = heap;
+            spareAt = ended;
+        }
         const at = filled++ * ROW;
         rows[at + FLAGS] = flags + row.pair * PAIR;
         rows[at + METHOD] = textAt(row.method);
@@ -300,11 +312,11 @@
         rows[at + FLIGHT] = row.flight;
         // Whoever came while this one ran has shared its memory, even if it is gone again.
         rows[at + FLIGHT + 1] = begun !== row.begun && inFlight < 2 ? 2 : inFlight;
-        rows[at + HEAP] = row.heap / 8;
+        rows[at + HEAP] = before.used_heap_size / 8;
         rows[at + HEAP + 1] = heap.used_heap_size / 8;
-        rows[at + TOTAL] = row.total / 8;
+        rows[at + TOTAL] = before.total_heap_size / 8;
         rows[at + TOTAL + 1] = heap.total_heap_size / 8;
-        rows[at + EXTERNAL] = row.external / 8;
+        rows[at + EXTERNAL] = before.external_memory / 8;
         rows[at + EXTERNAL + 1] = heap.external_memory / 8;
         rows[at + RSS] = row.rss / 1024;
         rows[at + RSS + 1] = rss / 1024;
@@ -399,7 +411,7 @@
             begun++;
             let row = null;
             if ((share === 1 && matches === null) || isFollowed(request))
-                row = new Row(now(), heapStatistics(), request);
+                row = new Row(request);
             if (flow.request === null) {
                 flow.request = request;
                 flow.row = row;
@@ -496,7 +508,7 @@
             const request = { method, url: String(headers[':path'] ?? '') };
             inFlight++;
             begun++;
-            const row = isFollowed(request) ? new Row(now(), heapStatistics(), request) : null;
+            const row = isFollowed(request) ? new Row(request) : null;
             streams.set(stream, [request, row]);
             if (row === null) plainCalls++;
             else rowCalls++;
@@ -544,19 +556,19 @@
         });
     }
 
-    const markSweepCompact = 4;
-    const observer = new PerformanceObserver((list) => {
-        for (const entry of list.getEntries())
-            if (entry.detail.kind === markSweepCompact) {
-                noteFloor();
-                break;
-            }
+    // Only a full collection takes a symbol away: it is in the old generation from the first. An
+    // observer of gc entries would be called for each small one, too, of which a busy server has 40
+    // a second.
+    const collections = new FinalizationRegistry(() => {
+        if (stopped !== '') return;
+        try {
+            noteFloor();
+            collections.register(Symbol('heaptap'));
+        } catch (error) {
+            failed(error);
+        }
     });
-    try {
-        observer.observe({ entryTypes: ['gc'] });
-    } catch {
-        // Deno has no such entries.
-    }
+    collections.register(Symbol('heaptap'));
 
     // ---- heap snapshots of requests ----
 
@@ -606,9 +618,11 @@
     const hook = {
         pairs,
         // What happened since the beat before; read: batches that heaptap has taken since then.
-        // floor: heaptap has had garbage collected, and wants the heap as it is now.
+        // floor: heaptap has had garbage collected, and wants the last floor to be younger than so
+        // many milliseconds; -1: it has not.
         beat(read, floor) {
-            if (floor) noteFloor();
+            if (floor >= 0 && !(floors.length > 0 && now() - floors[floors.length - 1].at < floor))
+                noteFloor();
             silent = 0;
             unread = Math.max(0, unread - read);
             const passed = pairs === null ? 0 : pairs.beat();
@@ -631,7 +645,6 @@
             pairs?.stop();
             clearInterval(clock);
             clearTimeout(flushTimer);
-            observer.disconnect();
             if (keepsCode) v8.setFlagsFromString('--flush-bytecode');
             for (const [channel, fn] of subscriptions) channel.unsubscribe(fn);
             for (const socket of flows.keys()) socket.removeListener('close', onSocketClose);

@@ -65,7 +65,8 @@ struct request_floor {
     int64_t wall_ms;
     double heap_used, young, heap_total, external, rss; /* bytes; young: of it, allocated since */
     double engine;                                      /* of it, compiled code and the like */
-    int64_t counts[REQUESTS_ROUTES_MAX];                /* of the beat's routes, at that moment */
+    bool forced;                         /* it was asked for, right behind a collection */
+    int64_t counts[REQUESTS_ROUTES_MAX]; /* of the beat's routes, at that moment */
 };
 
 struct request_beat {

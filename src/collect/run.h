@@ -59,7 +59,8 @@ struct run_route {
 /* The heap right after a full collection, and how many requests of each route had ended by then. */
 struct run_floor {
     int64_t wall_ms;
-    double bytes;
+    double bytes;       /* without the young generation and the engine's own */
+    bool forced;        /* we asked for the collection */
     size_t route_count; /* of counts; routes that came later had none */
     int64_t *counts;
 };

@@ -101,7 +101,7 @@ static void read_floor(struct floor_steps *f)
     struct err e = ERR_NONE;
     f->step = FLOOR_READING;
     if (run_requests_followed(w))
-        requests_ask_floor(w->follow);
+        requests_ask_floor(w->follow, clock_monotonic_us());
     else if (sampler_read(target_sampler(w->target), DEADLINE_US, got_sample, w, &e) != 0)
         tell(f, NULL, &e);
 }

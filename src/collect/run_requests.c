@@ -173,7 +173,8 @@ static struct run_floor *keep_floor(struct watched *w, const struct request_floo
         halve_floors(q);
     struct run_floor *floor = &q->floors[q->floor_count];
     *floor = (struct run_floor){.wall_ms = f->wall_ms,
-        .bytes = f->heap_used - f->young - (w->run->options.stepped ? f->engine : 0),
+        .bytes = f->heap_used - f->young - f->engine,
+        .forced = f->forced,
         .route_count = q->route_count,
         .counts = calloc(q->route_count ? q->route_count : 1, sizeof *floor->counts)};
     if (!floor->counts)
@@ -226,8 +227,9 @@ static void record_floor(
         return;
     if (!w->live)
         journal_metrics(r->options.journal, &row);
-    int rc = buf_addf(&detail, "{\"heap_used\":%.0f,\"young\":%.0f,\"floor\":%.0f,", f->heap_used,
-        f->young, floor->bytes);
+    int rc = buf_addf(&detail,
+        "{\"heap_used\":%.0f,\"young\":%.0f,\"engine\":%.0f,\"floor\":%.0f,\"forced\":%s,",
+        f->heap_used, f->young, f->engine, floor->bytes, f->forced ? "true" : "false");
     if (rc == 0 && isfinite(f->external))
         rc = buf_addf(&detail, "\"external\":%.0f,", f->external);
     if (rc == 0)
@@ -258,17 +260,23 @@ const struct run_floor *run_requests_note_floor(
     return floor;
 }
 
+/* The collection that was asked for is one of the target's, too: the hook may have noted it twice.
+ */
+static bool is_another(const struct request_floor *f, int64_t other_ms)
+{
+    return f->forced || llabs(f->wall_ms - other_ms) >= FLOOR_SPACE_MS;
+}
+
 static void take_floors(struct watched *w, const struct request_beat *beat)
 {
     const struct run_requests *q = &w->facts.requests;
     for (size_t i = 0; i < beat->floor_count; i++) {
         const struct request_floor *f = &beat->floors[i];
-        int64_t last_ms = q->floor_count ? q->floors[q->floor_count - 1].wall_ms : 0;
-        if (f->wall_ms - last_ms < FLOOR_SPACE_MS)
+        const struct request_floor *last = &beat->floors[beat->floor_count - 1];
+        if ((q->floor_count && !is_another(f, q->floors[q->floor_count - 1].wall_ms)) ||
+            (last->forced && !is_another(f, last->wall_ms)))
             continue;
-        const struct run_floor *floor = keep_floor(w, f);
-        if (floor)
-            record_floor(w, f, floor);
+        run_requests_note_floor(w, f, true);
     }
 }
 
@@ -368,7 +376,9 @@ static void collected(void *arg, const cJSON *result, const struct err *why)
         return;
     if (why)
         run_say(r, w, true, "no collection: %s", why->text);
-    else if (!w->follow && w->target) /* else the hook reads it on the spot */
+    else if (run_requests_followed(w))
+        requests_ask_floor(w->follow, w->gc_asked_us);
+    else if (w->target)
         (void)!sampler_read(target_sampler(w->target), GC_DEADLINE_US, got_floor, w, &e);
     schedule_collection(w, guard_rest_us(pause_us, r->options.max_pause_share));
 }

@@ -39,7 +39,7 @@ static int judge_target(void *arg, struct floors *floors, struct err *e)
         grown[kept->count++] = (struct kept_route){route->method, route->path, estimates[i]};
         route->method = route->path = NULL; /* they are kept's now */
     }
-    kept->floors += floors->count;
+    kept->floors += summary.floors_used;
     return 0;
 }
 

@@ -70,7 +70,7 @@ static struct routes_input without(
                 (behind ? in->counts[at * columns + j] - in->counts[(at - 1) * columns + j] : 0);
         kept++;
     }
-    return (struct routes_input){kept, columns, bytes, counts};
+    return (struct routes_input){kept, columns, bytes, counts, NULL};
 }
 
 /* A runtime grows by some 50 KB once in its life, at any time: of few rounds, one such rise spoils
@@ -79,7 +79,7 @@ static int leave_out_one(struct probe_report *r, double *bytes, double *counts, 
     bool *ret_left, struct err *e)
 {
     size_t columns = r->facts.route_count + 1, best = 0;
-    struct routes_input in = {*floors, columns, bytes, counts};
+    struct routes_input in = {*floors, columns, bytes, counts, NULL};
     double *other_bytes = calloc(*floors, sizeof *bytes);
     double *other_counts = calloc(*floors * columns, sizeof *counts);
     struct routes_estimate *estimates = calloc(columns, sizeof *estimates);
@@ -139,7 +139,7 @@ int probe_report_make(const struct probe *probe, struct probe_report *ret, struc
     r.estimates = calloc(columns, sizeof *r.estimates);
     int rc = bytes && counts && r.estimates ? 0 : err_set(e, ERR_NOMEM, "out of memory");
     if (rc == 0) {
-        struct routes_input in = {floors, columns, bytes, counts};
+        struct routes_input in = {floors, columns, bytes, counts, NULL};
         fill_input(&r.facts, bytes, counts);
         rc = routes_estimate(&in, r.estimates, &r.summary, e);
     }

@@ -24,10 +24,12 @@ static int judge(const struct run_requests *q, struct judged *ret, struct err *e
     struct judged j = {.requests = q, .estimates = calloc(routes, sizeof *j.estimates)};
     double *bytes = calloc(floors + 1, sizeof *bytes);
     double *counts = calloc(floors * routes + 1, sizeof *counts);
-    struct routes_input in = {floors, routes, bytes, counts};
-    int rc = j.estimates && bytes && counts ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    bool *forced = calloc(floors + 1, sizeof *forced);
+    struct routes_input in = {floors, routes, bytes, counts, forced};
+    int rc = j.estimates && bytes && counts && forced ? 0 : err_set(e, ERR_NOMEM, "out of memory");
     for (size_t i = 0; rc == 0 && i < floors; i++) {
         bytes[i] = q->floors[i].bytes;
+        forced[i] = q->floors[i].forced;
         for (size_t k = 0; k < q->floors[i].route_count; k++)
             counts[i * routes + k] = (double)q->floors[i].counts[k];
     }
@@ -35,6 +37,7 @@ static int judge(const struct run_requests *q, struct judged *ret, struct err *e
         rc = routes_estimate(&in, j.estimates, &j.summary, e);
     free(bytes);
     free(counts);
+    free(forced);
     if (rc)
         free(j.estimates);
     else

@@ -333,6 +333,7 @@ static int keep_floors(void *arg, struct floors *floors, struct err *e)
     floors->bytes = NULL;
     floors->external = NULL;
     floors->counts = NULL;
+    floors->forced = NULL;
     return 0;
 }
 
@@ -422,6 +423,7 @@ static void free_target(struct evidence_target *t)
     free(t->floors.bytes);
     free(t->floors.external);
     free(t->floors.counts);
+    free(t->floors.forced);
     free(t->kind);
     free(t->title);
     free(t->version);

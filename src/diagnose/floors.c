@@ -15,6 +15,7 @@ struct series { /* the floors of one target, newest first as they are read */
     size_t route_count, floor_count;
     int64_t *wall_ms;
     double *bytes, *external, *counts; /* FLOORS_MAX, the same, FLOORS_MAX × FLOORS_ROUTES_MAX */
+    bool *forced;                      /* FLOORS_MAX */
 };
 
 /* ---- one floor ---- */
@@ -58,6 +59,7 @@ static void add_floor(struct series *s, const char *detail, size_t length, int64
         size_t row = s->floor_count++;
         s->bytes[row] = bytes->valuedouble;
         s->wall_ms[row] = wall_ms;
+        s->forced[row] = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(tree, "forced"));
         s->external[row] = is_size(external) ? external->valuedouble : NAN;
         cJSON_ArrayForEach(item, routes)
         {
@@ -81,8 +83,9 @@ static int new_series(struct series *s, struct err *e)
         .wall_ms = calloc(FLOORS_MAX, sizeof *s->wall_ms),
         .bytes = calloc(FLOORS_MAX, sizeof *s->bytes),
         .external = calloc(FLOORS_MAX, sizeof *s->external),
-        .counts = calloc((size_t)FLOORS_MAX * FLOORS_ROUTES_MAX, sizeof *s->counts)};
-    return s->routes && s->wall_ms && s->bytes && s->external && s->counts
+        .counts = calloc((size_t)FLOORS_MAX * FLOORS_ROUTES_MAX, sizeof *s->counts),
+        .forced = calloc(FLOORS_MAX, sizeof *s->forced)};
+    return s->routes && s->wall_ms && s->bytes && s->external && s->counts && s->forced
                ? 0
                : err_set(e, ERR_NOMEM, "out of memory");
 }
@@ -106,6 +109,7 @@ static void free_series(struct series *s)
     free(s->bytes);
     free(s->external);
     free(s->counts);
+    free(s->forced);
 }
 
 /* Hands the series over oldest first, without gaps between the routes, and empties it for the next
@@ -122,13 +126,16 @@ static int finish_series(struct series *s, floors_fn each, void *arg, struct err
     f.bytes = calloc(count, sizeof *f.bytes);
     f.external = calloc(count, sizeof *f.external);
     f.counts = calloc(count * routes + 1, sizeof *f.counts);
-    int rc =
-        f.wall_ms && f.bytes && f.external && f.counts ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    f.forced = calloc(count, sizeof *f.forced);
+    int rc = f.wall_ms && f.bytes && f.external && f.counts && f.forced
+                 ? 0
+                 : err_set(e, ERR_NOMEM, "out of memory");
     for (size_t i = 0; rc == 0 && i < count; i++) {
         size_t row = count - 1 - i;
         f.wall_ms[i] = s->wall_ms[row];
         f.bytes[i] = s->bytes[row];
         f.external[i] = s->external[row];
+        f.forced[i] = s->forced[row];
         memcpy(
             &f.counts[i * routes], &s->counts[row * FLOORS_ROUTES_MAX], routes * sizeof *f.counts);
     }
@@ -138,6 +145,7 @@ static int finish_series(struct series *s, floors_fn each, void *arg, struct err
     free(f.bytes);
     free(f.external);
     free(f.counts);
+    free(f.forced);
     clear_series(s);
     return rc;
 }
@@ -232,25 +240,29 @@ static int judge_external(const struct floors *floors, struct routes_estimate *r
     size_t routes = floors->route_count, count = 0;
     double *bytes = calloc(floors->count + 1, sizeof *bytes);
     double *counts = calloc(floors->count * routes + 1, sizeof *counts);
-    int rc = bytes && counts ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    bool *forced = calloc(floors->count + 1, sizeof *forced);
+    int rc = bytes && counts && forced ? 0 : err_set(e, ERR_NOMEM, "out of memory");
     for (size_t i = 0; rc == 0 && i < floors->count; i++) {
         if (isnan(floors->external[i]))
             continue;
         bytes[count] = floors->external[i];
+        forced[count] = floors->forced[i];
         memcpy(&counts[count++ * routes], &floors->counts[i * routes], routes * sizeof *counts);
     }
-    struct routes_input in = {count, routes, bytes, counts};
+    struct routes_input in = {count, routes, bytes, counts, forced};
     if (rc == 0)
         rc = routes_estimate(&in, ret_estimates, ret, e);
     free(bytes);
     free(counts);
+    free(forced);
     return rc;
 }
 
 int floors_judge(const struct floors *floors, bool external, struct routes_estimate *ret_estimates,
     struct routes_summary *ret, struct err *e)
 {
-    struct routes_input in = {floors->count, floors->route_count, floors->bytes, floors->counts};
+    struct routes_input in = {
+        floors->count, floors->route_count, floors->bytes, floors->counts, floors->forced};
     return external ? judge_external(floors, ret_estimates, ret, e)
                     : routes_estimate(&in, ret_estimates, ret, e);
 }

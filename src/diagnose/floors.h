@@ -21,6 +21,7 @@ struct floors {
     int64_t *wall_ms;
     double *bytes;    /* of the heap, without its young generation */
     double *external; /* bytes beside it; NAN: not known */
+    bool *forced;     /* heaptap asked for the collection */
     double *counts;   /* count × route_count */
     struct floors_route *routes;
 };

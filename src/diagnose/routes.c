@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define FLOORS_MIN      6        /* fewer say nothing about their noise */
+#define FORCED_MIN      12       /* of floors, so that the others are not needed */
 #define TOGETHER_SPREAD 0.15     /* of the log odds between two routes from interval to interval */
 #define NOTABLE_BYTES   16.0     /* a request; below is nothing that a heap holds */
 #define NOTABLE_GROWTH  262144.0 /* over all floors: V8's own tables and code move that much */
@@ -234,7 +235,7 @@ static int find_start(
     return 0;
 }
 
-int routes_estimate(const struct routes_input *in, struct routes_estimate *ret_estimates,
+static int estimate_all(const struct routes_input *in, struct routes_estimate *ret_estimates,
     struct routes_summary *ret, struct err *e)
 {
     struct routes_summary summary = {
@@ -251,5 +252,40 @@ int routes_estimate(const struct routes_input *in, struct routes_estimate *ret_e
     }
     if (rc == 0)
         *ret = summary;
+    return rc;
+}
+
+/* Only the forced floors, into arrays of the same size. */
+static struct routes_input only_forced(const struct routes_input *in, double *bytes, double *counts)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < in->floor_count; i++) {
+        if (!in->forced[i])
+            continue;
+        bytes[kept] = in->bytes[i];
+        memcpy(&counts[kept++ * in->route_count], &in->counts[i * in->route_count],
+            in->route_count * sizeof *counts);
+    }
+    return (struct routes_input){
+        .floor_count = kept, .route_count = in->route_count, .bytes = bytes, .counts = counts};
+}
+
+int routes_estimate(const struct routes_input *in, struct routes_estimate *ret_estimates,
+    struct routes_summary *ret, struct err *e)
+{
+    size_t forced = 0;
+    for (size_t i = 0; in->forced && i < in->floor_count; i++)
+        forced += in->forced[i];
+    if (forced < FORCED_MIN || forced == in->floor_count)
+        return estimate_all(in, ret_estimates, ret, e);
+    double *bytes = calloc(in->floor_count, sizeof *bytes);
+    double *counts = calloc(in->floor_count * in->route_count + 1, sizeof *counts);
+    int rc = bytes && counts ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    if (rc == 0) {
+        struct routes_input left = only_forced(in, bytes, counts);
+        rc = estimate_all(&left, ret_estimates, ret, e);
+    }
+    free(bytes);
+    free(counts);
     return rc;
 }

@@ -15,11 +15,14 @@
 #define ROUTES_COLUMNS_MAX                                                                         \
     REGRESS_COLUMNS_MAX /* routes that are told apart at a time; the rest are one */
 
-/* Floor i: bytes[i], and counts[i * route_count + j] requests of route j so far. Oldest first. */
+/* Floor i: bytes[i], and counts[i * route_count + j] requests of route j so far. Oldest first.
+ * forced[i]: the collection was asked for, and so whole. One of V8's own leaves what died while it
+ * was marking; where there are enough of the forced ones, only they count. NULL: all are alike. */
 struct routes_input {
     size_t floor_count, route_count;
     const double *bytes;
     const double *counts;
+    const bool *forced;
 };
 
 struct routes_estimate {

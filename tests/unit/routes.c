@@ -65,7 +65,7 @@ static void make(struct world *w, uint64_t seed)
 
 static void judge(const struct world *w, struct routes_estimate *r, struct routes_summary *s)
 {
-    struct routes_input in = {FLOORS, ROUTES, w->bytes, w->counts};
+    struct routes_input in = {FLOORS, ROUTES, w->bytes, w->counts, NULL};
     struct err e = ERR_NONE;
     assert_int_equal(routes_estimate(&in, r, s, &e), 0);
 }
@@ -162,6 +162,32 @@ static void one_wild_reading_changes_little(void **state)
     assert_true(!r[0].leaks && !r[2].leaks && !r[4].leaks);
 }
 
+/* V8's own collections leave what died while they marked: some 300 KB, now and then. */
+static void what_the_targets_own_collections_leave_spoils_no_figure(void **state)
+{
+    int named = 0, held = 0;
+    (void)state;
+    for (uint64_t seed = 1; seed <= 100; seed++) {
+        struct world w = {.keeps = {0, 5120, 0, 512, 0}, .error = 20e3, .drift = 10e3};
+        struct routes_estimate r[ROUTES];
+        struct routes_summary s;
+        struct err e = ERR_NONE;
+        bool forced[FLOORS];
+        struct routes_input in = {FLOORS, ROUTES, w.bytes, w.counts, forced};
+        make(&w, seed);
+        for (int i = 0; i < FLOORS; i++) {
+            forced[i] = i % 3 != 0;
+            w.bytes[i] += forced[i] ? 0 : 600e3 * random_share();
+        }
+        assert_int_equal(routes_estimate(&in, r, &s, &e), 0);
+        assert_int_equal(s.floors_used + s.warm_up, FLOORS * 2 / 3);
+        named += r[1].leaks && r[3].leaks && s.verdict == ROUTES_NAMED;
+        held += r[3].low <= 512 && r[3].high >= 512;
+    }
+    printf("named %d of 100, held %d\n", named, held);
+    assert_true(named >= 95 && held >= 95);
+}
+
 static void too_few_floors_say_nothing(void **state)
 {
     struct world w = {.keeps = {5120}, .error = 1};
@@ -171,7 +197,7 @@ static void too_few_floors_say_nothing(void **state)
     (void)state;
     make(&w, 1);
     for (size_t floors = 0; floors < 6; floors++) {
-        struct routes_input in = {floors, ROUTES, w.bytes, w.counts};
+        struct routes_input in = {floors, ROUTES, w.bytes, w.counts, NULL};
         assert_int_equal(routes_estimate(&in, r, &s, &e), 0);
         assert_int_equal(s.verdict, ROUTES_TOO_FEW);
         assert_true(isnan(r[0].bytes) && !r[0].leaks);
@@ -243,6 +269,7 @@ int main(void)
         cmocka_unit_test(a_constant_mix_cannot_be_told_apart_and_that_is_said),
         cmocka_unit_test(a_warm_up_is_no_leak_of_the_routes),
         cmocka_unit_test(one_wild_reading_changes_little),
+        cmocka_unit_test(what_the_targets_own_collections_leave_spoils_no_figure),
         cmocka_unit_test(too_few_floors_say_nothing),
         cmocka_unit_test(floors_without_requests_name_nothing),
     };
