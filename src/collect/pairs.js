@@ -17,6 +17,7 @@
     let number = 0;
     let passed = 0; // followed requests without a pair
     let beatAt = now();
+    let stopped = false;
 
     function stand() {
         debugger; // eslint-disable-line no-debugger
@@ -33,13 +34,17 @@
         }
     }
 
-    function start(how, { row, request, ender }) {
+    // The inspector may call release(), abandon() and stop() between any two calls of ours: what goes on
+    // then must be known before anybody can ask for it.
+    function start(how, { row, request, ender }, goOn) {
         const pair = new Pair(how, row, ender);
+        pair.waiting = goOn;
         armed = '';
         open = pair;
         row.pair = pair.number;
         watchEnd(pair);
         tell(pair.number, 'before', request);
+        if (stopped) abandon(pair.number);
         return pair;
     }
 
@@ -59,7 +64,7 @@
             chosen = candidate;
             return;
         }
-        const pair = start('pause', candidate);
+        const pair = start('pause', candidate, null);
         stand();
         tell(pair.number, 'went');
         reread(row);
@@ -72,8 +77,12 @@
 
     // goOn is what ends the response, null if it has ended already.
     function end(pair, goOn) {
+        const at = now();
+        const waiting = pair.how === 'hold' && goOn !== null ? bind(goOn) : null;
+        if (open !== pair) return goOn?.(); // it was given up meanwhile
         pair.ended = true;
-        pair.row.ended = now();
+        pair.waiting = waiting;
+        pair.row.ended = at;
         tell(pair.number, 'after');
         if (pair.how === 'pause') {
             stand();
@@ -81,7 +90,6 @@
             close(pair);
             return goOn?.();
         }
-        pair.waiting = goOn && bind(goOn);
         return pair.ender;
     }
 
@@ -115,9 +123,9 @@
             const emit = function emit(...args) {
                 if (chosen === null || args[0] !== 'request' || args[1] !== chosen.request)
                     return Reflect.apply(original, this, args);
-                const pair = start('hold', chosen);
+                const candidate = chosen;
                 chosen = null;
-                pair.waiting = bind(() => Reflect.apply(original, this, args));
+                start('hold', candidate, bind(() => Reflect.apply(original, this, args)));
                 return true;
             };
             Object.defineProperty(prototype, 'emit',
@@ -145,9 +153,17 @@
         if (waiting !== null) later(waiting);
     }
 
+    // No snapshot after the request of this pair.
+    function abandon(which) {
+        if (open === null || open.number !== which) return;
+        release(which);
+        open = null;
+    }
+
     return {
         begin,
         release,
+        abandon,
         // A request that has a pair is over, whether its end() was called or not.
         over(row) {
             const pair = open;
@@ -159,12 +175,6 @@
             if (how === 'hold') wrap();
             armed = how;
         },
-        // No snapshot after the request of this pair.
-        abandon(which) {
-            if (open === null || open.number !== which) return;
-            release(which);
-            open = null;
-        },
         beat() {
             beatAt = now();
             const count = passed;
@@ -174,12 +184,13 @@
         tick(silent) {
             if (silent <= HELD_BEATS) return;
             armed = '';
-            if (open !== null && open.waiting !== null) this.abandon(open.number);
+            if (open !== null && open.waiting !== null) abandon(open.number);
         },
         stop() {
             armed = '';
+            stopped = true;
             chosen = null;
-            if (open !== null) this.abandon(open.number);
+            if (open !== null) abandon(open.number);
             unwrap();
         },
     };

@@ -1,11 +1,12 @@
 // TAKE_HEAP_SNAPSHOT: a request waits for the snapshot before it and its response's end for the one
 // after it, both are linked to its rows, and nobody waits for a heaptap that is gone.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import http from 'node:http';
 import path from 'node:path';
 import test from 'node:test';
 import {
-    assertExit, assertNoGap, countClass, evaluate, here, jsonLines, readSnapshot, sleep, sql, startHeaptap,
+    assertExit, assertNoGap, countClass, evaluate, here, house, jsonLines, readSnapshot, sleep, sql, startHeaptap,
     startTarget, until, versions, workspace,
 } from './lib.mjs';
 
@@ -41,7 +42,8 @@ const ask = (url, options = {}) => new Promise((resolve, reject) => {
 
 function watch(t, ws, target, args = [], env = {}) {
     const run = startHeaptap(t, ws,
-        ['run', String(target.port), '--no-snapshots', '--live-profile', 'off', '--json', ...args, ...ws.own],
+        ['run', String(target.port), '--no-snapshots', '--live-profile', 'off', '--analyze', 'off',
+            '--no-diagnosis', '--json', ...args, ...ws.own],
         { env: { TAKE_HEAP_SNAPSHOT: 'true', ...env } });
     run.lines = (type) => jsonLines(run.stdout.slice(0, run.stdout.lastIndexOf('\n') + 1)).filter((line) => line.type === type);
     run.end = async () => {
@@ -54,6 +56,8 @@ function watch(t, ws, target, args = [], env = {}) {
 const snapshots = (ws) => sql(ws.db, `SELECT request_id AS id, file, state, trigger,
     strftime('%s', created_at) * 1000 + substr(strftime('%f', created_at), 4) AS at
     FROM heap_snapshots WHERE trigger = 'request' ORDER BY snapshot_id`);
+// Not those that were refused, because somebody else on this host took one.
+const complete = (ws) => snapshots(ws).filter((row) => row.state === 'complete');
 const rows = (ws) => sql(ws.db, `SELECT request_id AS id, label, request_url AS url, heap_used AS heap
     FROM memory_metrics WHERE request_id IS NOT NULL ORDER BY seq`);
 // Asks for page until one request has had both of its snapshots; gives its answer.
@@ -61,8 +65,9 @@ async function pairOf(run, ws, target, page) {
     for (;;) {
         const before = run.lines('snapshot').length;
         const answer = await ask(target.url + page);
-        if (run.lines('snapshot').length > before || snapshots(ws).length > 0) {
-            await until(() => run.lines('request').some((line) => line.request_id === snapshots(ws)[0].id), 'its rows');
+        const first = () => complete(ws)[0]?.id;
+        if (run.lines('snapshot').slice(before).some((line) => line.state === 'complete') || first()) {
+            await until(() => run.lines('request').some((line) => line.request_id === first()), 'its rows');
             return answer;
         }
         await sleep(50);
@@ -80,9 +85,9 @@ for (const how of ['pause', 'hold'])
             await run.end();
             assert.ok(!run.stdout.includes('are held for their snapshots'));
             assert.equal(answer.text, 'hello');
-            const [before, after, ...more] = snapshots(ws);
+            const [before, after, ...more] = complete(ws);
             assert.deepEqual(more, []);
-            assert.ok(before.state === 'complete' && after.state === 'complete' && before.id === after.id);
+            assert.equal(before.id, after.id);
             assert.match(path.basename(before.file), /^heap-before-get-/);
             assert.match(path.basename(after.file), /^heap-after-get-/);
             const [b, a] = rows(ws).filter((row) => row.id === before.id);
@@ -95,6 +100,31 @@ for (const how of ['pause', 'hold'])
             assertNoGap(ws.db);
             assert.equal((await ask(target.url + '/keep')).text, 'hello');
         });
+
+// Their own ways of ending a response: what a framework wraps or sends late must not slip through.
+for (const [kind, node] of [['express', '20'], ['fastify', '24'], ['koa', '18'], ['hono', '26']])
+    test(`behind ${kind} a request waits for both snapshots, paused and held`, async (t) => {
+        const packages = execFileSync(path.join(house, 'scripts/install-test-packages'), { encoding: 'utf8' }).trim();
+        const target = await startTarget(t,
+            { node, script: path.join(here, 'request-servers.cjs'), args: [kind, packages] });
+        for (const args of [[], ['--hold']]) {
+            const ws = workspace(t);
+            const run = watch(t, ws, target, args);
+            await run.printed(/"event":"attached"/, 'stdout');
+            const answer = await pairOf(run, ws, target, '/products/17');
+            await run.end();
+            assert.equal(answer.text, 'hello');
+            const [before, after, ...more] = complete(ws);
+            assert.deepEqual(more, []);
+            assert.equal(before.id, after.id);
+            assert.ok(answer.asked < before.at && before.at < after.at && answer.ended > after.at,
+                JSON.stringify([answer, before, after]));
+            const { routes } = run.lines('summary')[0].targets[0].requests;
+            assert.deepEqual(routes.map((route) => route.route),
+                [['express', 'fastify'].includes(kind) ? '/products/:id' : '/products/:n']);
+            assert.equal((await ask(target.url + '/hello')).text, 'hello');
+        }
+    });
 
 // Stops heaptap while a request waits for its first snapshot; resolves with that request's answer.
 async function stopped(t, ws, node, args) {
@@ -114,6 +144,40 @@ async function stopped(t, ws, node, args) {
     }, 'a snapshot that a request waits for');
     return { target, run, waiting, answered: () => answer };
 }
+
+// The inspector interrupts JavaScript: where a capture was refused at once, the request was told to go on
+// before it had begun to wait, and then waited for ever.
+test('a request that is let go before it waits goes on', () => {
+    const code = `const http = require('http');
+        const pairing = (0, eval)(require('fs').readFileSync(process.argv[1], 'utf8'));
+        const steps = [];
+        let call; // what heaptap asks for as soon as it hears of a step
+        const pairs = pairing({
+            tell(pair, step) { steps.push(step); pairs[call](pair); },
+            now: () => performance.now(), reread() {}, heapStatistics() {}, later: setImmediate,
+            bind: (fn) => require('async_hooks').AsyncResource.bind(fn), servers: () => [http.Server.prototype],
+        });
+        const server = http.createServer((request, response) => response.end('hello'));
+        server.listen(0, '127.0.0.1', async () => {
+            const texts = [];
+            for (call of ['release', 'abandon', 'stop']) {
+                pairs.beat();
+                pairs.arm('hold');
+                require('diagnostics_channel').subscribe('http.server.request.start', begin);
+                texts.push(await (await fetch('http://127.0.0.1:' + server.address().port)).text());
+            }
+            console.log(JSON.stringify({ texts, steps }));
+            process.exit();
+        });
+        function begin({ request, response }) {
+            require('diagnostics_channel').unsubscribe('http.server.request.start', begin);
+            pairs.begin({}, request, response, true);
+        }`;
+    const { texts, steps } = JSON.parse(execFileSync(process.execPath, ['-e', code, path.join(house, 'src/collect/pairs.js')],
+        { encoding: 'utf8', timeout: 20_000 }));
+    assert.deepEqual(texts, ['hello', 'hello', 'hello']);
+    assert.deepEqual(steps, ['before', 'after', 'before', 'before']);
+});
 
 test('a process that is paused goes on when heaptap is killed', async (t) => {
     for (const node of ['18', '26']) {
@@ -178,7 +242,7 @@ test('beside another debugger requests are held, and it never sees a pause', asy
     await run.printed(/requests are held for their snapshots/, 'stdout');
     await pairOf(run, ws, target, '/keep');
     await run.end();
-    assert.equal(snapshots(ws).filter((row) => row.state === 'complete').length, 2);
+    assert.equal(complete(ws).length, 2);
     assert.ok(!seen.some((message) => message.method === 'Debugger.paused'));
     other.close();
 });
@@ -235,7 +299,7 @@ test('a worker that serves has pairs, too', async (t) => {
         await run.printed(/attached to .*worker/, 'stdout');
         await pairOf(run, ws, target, '/hello');
         await run.end();
-        assert.equal(snapshots(ws).filter((row) => row.state === 'complete').length, 2, node);
+        assert.equal(complete(ws).length, 2, node);
     }
 });
 
