@@ -140,6 +140,42 @@ test('config show never prints a password', async (t) => {
         }
 });
 
+test('config show never prints what is sent with requests: headers, bodies, queries', async (t) => {
+    const ws = workspace(t);
+    const file = configFile(
+        ws,
+        'header = Authorization: Bearer hunter2\nbody = {"pin": "hunter2"}\nrequest = POST http://me:hunter2@shop/pay?card=hunter2 {"pin": "hunter2"}\nbase = http://me:hunter2@shop\n'
+    );
+    const asVariables = {
+        HEAPTAP_HEADER: 'X-Api-Key: hunter2',
+        HEAPTAP_BODY: 'hunter2',
+        HEAPTAP_REQUEST: 'http://shop/pay?card=hunter2',
+    };
+    const asOptions = ['--header', 'Cookie: id=hunter2', '--header', 'X-Id: hunter2', '--body', 'hunter2', '--request', 'PUT /x hunter2 hunter2'];
+    for (const [args, env] of [[[], {}], [[], asVariables], [asOptions, {}]])
+        for (const json of [[], ['--json']]) {
+            const run = await heaptap(t, ws, ['config', 'show', ...args, ...json], { env });
+            assertExit(run, 0);
+            assert.ok(!run.stdout.includes('hunter2'), run.stdout);
+        }
+    assert.equal((await setting(t, ws, 'header', asOptions)).value, 'Cookie: ***, X-Id: ***');
+    assert.equal((await setting(t, ws, 'request')).value, 'POST http://me:***@shop/pay?*** ***');
+    assert.equal((await setting(t, ws, 'base')).value, 'http://me:***@shop');
+    assert.ok((await setting(t, ws, 'body')).source.includes(file));
+});
+
+test('what run, attach and probe take can be shown by config, too', async (t) => {
+    const ws = workspace(t);
+    const config = await heaptap(t, ws, ['config', '--help']);
+    for (const command of ['run', 'attach', 'probe']) {
+        const page = await heaptap(t, ws, [command, '--help']);
+        const options = [...page.stdout.matchAll(/^ +(?:-\w, )?(--[a-z-]+)/gm)].map((match) => match[1]);
+        assert.ok(options.length > 10, page.stdout);
+        for (const option of options)
+            assert.match(config.stdout, new RegExp(`^ +(-\\w, )?${option}\\b`, 'm'), `${command} ${option}`);
+    }
+});
+
 test('a mistyped command or option is told the nearest one, exit code 2', async (t) => {
     const ws = workspace(t);
     assertError(await heaptap(t, ws, ['confg']), 2, /config/);
