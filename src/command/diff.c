@@ -6,11 +6,13 @@
 
 #include "base/text.h"
 #include "command/growth.h"
+#include "show/fill.h"
 #include "show/json.h"
 
-#define ROWS       30 /* of the table on a terminal; --top changes it */
-#define OBJECTS    5  /* new objects named a class with --objects */
-#define PATH_BYTES (1u << 20)
+#define ROWS          30 /* of the table on a terminal; --top changes it */
+#define OBJECTS       5  /* new objects named a class with --objects */
+#define OBJECT_INDENT 6
+#define PATH_BYTES    (1u << 20)
 
 static int add_objects_json(
     cJSON *to, struct heap *now, const struct heap_diff_class *d, int *rc, struct err *e)
@@ -82,10 +84,10 @@ static int print_objects(
         if (r == 0 && heap_add_path(now, steps, count, cut, d->added[i], &path) < 0)
             buf_clear(&path);
         if (r == 0) {
-            fprintf(o->file, "  @%u %s  ", heap_columns(now)->id[d->added[i]],
+            int at = fprintf(o->file, "  @%u %s  ", heap_columns(now)->id[d->added[i]],
                 text_size(size, (double)heap_columns(now)->retained[d->added[i]]));
-            r = show_text(o, path.data ? path.data : "", path.length, e);
-            fputc('\n', o->file);
+            r = show_fill(o, path.data ? path.data : "", path.length, at > 0 ? (size_t)at : 0,
+                OBJECT_INDENT, e);
         }
         free(steps);
         buf_free(&path);

@@ -74,7 +74,7 @@ void heapfile_json_statistics(cJSON *to, const struct heap *h, int *rc)
 struct show_table *heapfile_paths(
     const struct heap *h, const struct heap_path_group *groups, size_t count, size_t followed)
 {
-    static const struct show_column columns[] = {{"PATH", "path", SHOW_NAME, 0},
+    static const struct show_column columns[] = {{"PATH", "path", SHOW_PATH, 0},
         {"OBJECTS", "count", SHOW_COUNT, 0}, {"SHARE", "share", SHOW_SHARE, 0},
         {"SELF", "self_size", SHOW_SIZE, 0}, {"EXAMPLE", "example", SHOW_ID, 0}};
     struct show_table *t = show_table_new(columns, sizeof columns / sizeof *columns);

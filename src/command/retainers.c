@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "show/fill.h"
 #include "show/json.h"
 
-#define ROWS       20 /* of a table on a terminal; --top changes it */
-#define PATH_BYTES (8u << 20)
+#define ROWS        20 /* of a table on a terminal; --top changes it */
+#define PATH_BYTES  (8u << 20)
+#define PATH_INDENT 2
 
 /* "/srv/shop.js:12:3", or "script 47:12:3" where the file does not tell its name; nothing without a
  * location. 1-based, as everywhere in what is shown. */
@@ -90,7 +92,7 @@ static int print_path(const struct show_out *o, struct heap *h, uint32_t node,
     struct buf text = buf_new(PATH_BYTES), where = buf_new(PATH_BYTES);
     char self[TEXT_SHORT], retained[TEXT_SHORT];
     const struct heap_columns *c = heap_columns(h);
-    int r = heap_add_path(h, steps, count, cut, node, &text);
+    int r = heap_add_path_with_ids(h, steps, count, cut, node, &text);
     if (r < 0)
         r = err_set(e, r, "out of memory for a path");
     if (r == 0)
@@ -101,8 +103,8 @@ static int print_path(const struct show_out *o, struct heap *h, uint32_t node,
         r = show_text(o, where.data, where.length, e);
     fputc('\n', o->file);
     if (r == 0)
-        r = show_text(o, text.data ? text.data : "", text.length, e);
-    fputs("\n\n", o->file);
+        r = show_fill(o, text.data ? text.data : "", text.length, 0, PATH_INDENT, e);
+    fputc('\n', o->file);
     buf_free(&where);
     buf_free(&text);
     return r;

@@ -231,9 +231,12 @@ int heap_incoming(struct heap *h, uint32_t node, const uint32_t **ret_edges, uin
  * the way is longer, and its beginning is missing. free(*ret_steps). */
 int heap_path(struct heap *h, uint32_t node, struct heap_retainer **ret_steps, size_t *ret_count,
     bool *ret_cut, struct err *e) MUST_USE;
-/* "(global).sessions: Map → table → [3] → Session": appends the path's text. */
+/* "(global) global / → sessions: Map → table: (array) → [3]: Session": appends the path's text. */
 int heap_add_path(const struct heap *h, const struct heap_retainer *steps, size_t count, bool cut,
     uint32_t node, struct buf *out) MUST_USE;
+/* The same with the ids of what is on the way: "sessions: Map @51". */
+int heap_add_path_with_ids(const struct heap *h, const struct heap_retainer *steps, size_t count,
+    bool cut, uint32_t node, struct buf *out) MUST_USE;
 
 /* Paths of many nodes that read the same once array indexes are left out. */
 struct heap_path_group {

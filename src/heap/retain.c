@@ -263,9 +263,12 @@ static int add_step(const struct heap *h, uint32_t edge, bool merge, struct buf 
     return 0;
 }
 
+enum path_style { PATH_PLAIN, PATH_MERGED, PATH_WITH_IDS };
+
 static int add_path(const struct heap *h, const struct heap_retainer *steps, size_t count, bool cut,
-    uint32_t node, bool merge, struct buf *out)
+    uint32_t node, enum path_style style, struct buf *out)
 {
+    bool merge = style == PATH_MERGED;
     int r = cut ? buf_add_text(out, "… → ") : 0;
     uint32_t start = count ? steps[0].node : node;
     if (r == 0)
@@ -277,6 +280,8 @@ static int add_path(const struct heap *h, const struct heap_retainer *steps, siz
         if ((r = buf_add_text(out, " → ")) == 0 &&
             (r = add_step(h, steps[i].edge, merge, out)) == 0)
             r = buf_addf(out, ": %s", class_name(h, to));
+        if (r == 0 && style == PATH_WITH_IDS && to != node)
+            r = buf_addf(out, " @%u", h->id[to]);
     }
     return r;
 }
@@ -284,7 +289,13 @@ static int add_path(const struct heap *h, const struct heap_retainer *steps, siz
 int heap_add_path(const struct heap *h, const struct heap_retainer *steps, size_t count, bool cut,
     uint32_t node, struct buf *out)
 {
-    return add_path(h, steps, count, cut, node, false, out);
+    return add_path(h, steps, count, cut, node, PATH_PLAIN, out);
+}
+
+int heap_add_path_with_ids(const struct heap *h, const struct heap_retainer *steps, size_t count,
+    bool cut, uint32_t node, struct buf *out)
+{
+    return add_path(h, steps, count, cut, node, PATH_WITH_IDS, out);
 }
 
 static int group_order(const void *a, const void *b)
@@ -311,7 +322,7 @@ int heap_group_paths(struct heap *h, const uint32_t *nodes, size_t count,
         if ((r = heap_path(h, nodes[i], &steps, &length, &cut, e)) < 0)
             break;
         buf_clear(&text);
-        r = add_path(h, steps, length, cut, nodes[i], true, &text);
+        r = add_path(h, steps, length, cut, nodes[i], PATH_MERGED, &text);
         free(steps);
         if (r == 0)
             r = names_add(&texts, text.data, text.length, &number);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "show/fill.h"
 #include "show/fit.h"
 #include "show/json.h"
 
@@ -16,6 +17,9 @@
 #define NAME_MIN    12 /* columns that a name keeps on a narrow terminal */
 #define WORD_MIN    6
 #define COLUMNS_MAX 64
+
+#define RECORD_INDENT 4 /* of what stands below a name */
+
 /* One row as text: a name of V8's longest string (1024) escaped is 8 KB; SQL cells may be larger.
  */
 #define ROW_TEXT_MAX (64 * 1024 * 1024)
@@ -68,7 +72,7 @@ void show_table_free(struct show_table *t)
 
 static bool holds_text(enum show_type type)
 {
-    return type == SHOW_NAME || type == SHOW_WORD;
+    return type == SHOW_NAME || type == SHOW_WORD || type == SHOW_PATH;
 }
 
 static bool holds_double(enum show_type type)
@@ -187,6 +191,7 @@ static int add_visible(struct buf *out, const struct show_table *t,
         return buf_add_text(out, "-");
     switch (column->type) {
     case SHOW_NAME:
+    case SHOW_PATH:
     case SHOW_WORD: return text_add_visible(out, cell_bytes(t, c), c->length);
     case SHOW_COUNT: return buf_add_text(out, text_count(text, c->integer));
     case SHOW_DELTA: return buf_add_text(out, with_sign(text, c->integer));
@@ -262,16 +267,17 @@ static size_t shrink(const struct show_table *t, size_t widths[COLUMNS_MAX], enu
     return over;
 }
 
-static void fit_widths(
+/* false: they cannot. */
+static bool fit_widths(
     const struct show_out *o, const struct show_table *t, size_t widths[COLUMNS_MAX])
 {
     size_t total = GAP * (t->column_count - 1);
     for (size_t c = 0; c < t->column_count; c++)
         total += widths[c];
     if (o->width == 0 || total <= o->width)
-        return;
+        return true;
     size_t over = shrink(t, widths, SHOW_NAME, NAME_MIN, total - o->width);
-    (void)shrink(t, widths, SHOW_WORD, WORD_MIN, over);
+    return shrink(t, widths, SHOW_WORD, WORD_MIN, over) == 0;
 }
 
 /* Appends text, cut or padded to the column's width; no spaces behind the last column. */
@@ -314,14 +320,12 @@ static int print_row(const struct show_out *o, const struct show_table *t, size_
     return rc;
 }
 
-static int print_text(const struct show_out *o, const struct show_table *t)
+static int print_columns(
+    const struct show_out *o, const struct show_table *t, const size_t widths[COLUMNS_MAX])
 {
-    size_t widths[COLUMNS_MAX];
     struct buf cell = buf_new(ROW_TEXT_MAX);
     struct buf line = buf_new(ROW_TEXT_MAX);
-    int rc = measure(t, widths);
-    if (rc == 0)
-        fit_widths(o, t, widths);
+    int rc = 0;
     for (size_t c = 0; c < t->column_count && rc == 0; c++)
         rc = add_aligned(
             o, t, &line, t->columns[c].title, strlen(t->columns[c].title), c, widths[c]);
@@ -332,6 +336,91 @@ static int print_text(const struct show_out *o, const struct show_table *t)
     buf_free(&cell);
     buf_free(&line);
     return rc;
+}
+
+/* ---- text, where columns do not fit ---- */
+
+/* All but the first column in one line: "count 1,234  share 50.0 %". */
+static int add_pairs(struct buf *line, const struct show_table *t, size_t row)
+{
+    int rc = 0;
+    for (size_t c = 1; c < t->column_count && rc == 0; c++) {
+        rc = buf_addf(line, "%s%s ", c > 1 ? "  " : "", t->columns[c].title);
+        if (rc == 0)
+            rc = add_visible(line, t, &t->columns[c], cell_at(t, row, c));
+    }
+    return rc;
+}
+
+/* The name in lines of its own, the rest in one below it. */
+static int print_short_record(const struct show_out *o, const struct show_table *t, size_t row,
+    const struct buf *pairs, struct buf *cell, struct err *e)
+{
+    buf_clear(cell);
+    int rc = add_visible(cell, t, &t->columns[0], cell_at(t, row, 0));
+    if (rc == 0)
+        rc = show_fill(o, cell->data ? cell->data : "", cell->length, 0, RECORD_INDENT / 2, e);
+    fprintf(o->file, "%*s%s\n", RECORD_INDENT, "", pairs->data ? pairs->data : "");
+    return rc;
+}
+
+/* A line for each column, and an empty one between rows. */
+static int print_long_record(const struct show_out *o, const struct show_table *t, size_t row,
+    size_t widest, struct buf *cell, struct err *e)
+{
+    int rc = 0;
+    if (row > 0)
+        fputc('\n', o->file);
+    for (size_t c = 0; c < t->column_count && rc == 0; c++) {
+        const char *title = t->columns[c].title;
+        size_t columns = text_columns(title, strlen(title));
+        fprintf(o->file, "%s%s%s%*s", show_on(o, SHOW_BOLD), title, show_off(o),
+            (int)(widest - columns + GAP), "");
+        buf_clear(cell);
+        rc = add_visible(cell, t, &t->columns[c], cell_at(t, row, c));
+        if (rc == 0)
+            rc = show_fill(
+                o, cell->data ? cell->data : "", cell->length, widest + GAP, widest + GAP, e);
+    }
+    return rc;
+}
+
+static int print_records(const struct show_out *o, const struct show_table *t)
+{
+    struct err ignored = ERR_NONE;
+    struct buf cell = buf_new(ROW_TEXT_MAX), pairs = buf_new(ROW_TEXT_MAX);
+    size_t widest = 0;
+    bool in_short = true;
+    int rc = 0;
+    for (size_t c = 0; c < t->column_count; c++) {
+        size_t columns = text_columns(t->columns[c].title, strlen(t->columns[c].title));
+        widest = columns > widest ? columns : widest;
+    }
+    for (size_t r = 0; r < show_table_rows(t) && in_short && rc == 0; r++) {
+        buf_clear(&pairs);
+        rc = add_pairs(&pairs, t, r);
+        in_short = rc == 0 && text_columns(pairs.data, pairs.length) + RECORD_INDENT <= o->width;
+    }
+    for (size_t r = 0; r < show_table_rows(t) && rc == 0; r++) {
+        buf_clear(&pairs);
+        rc = in_short ? add_pairs(&pairs, t, r) : 0;
+        if (rc == 0)
+            rc = in_short ? print_short_record(o, t, r, &pairs, &cell, &ignored)
+                          : print_long_record(o, t, r, widest, &cell, &ignored);
+    }
+    buf_free(&cell);
+    buf_free(&pairs);
+    return rc;
+}
+
+static int print_text(const struct show_out *o, const struct show_table *t)
+{
+    size_t widths[COLUMNS_MAX];
+    int rc = measure(t, widths);
+    if (rc)
+        return rc;
+    bool fits = fit_widths(o, t, widths);
+    return fits || show_table_rows(t) == 0 ? print_columns(o, t, widths) : print_records(o, t);
 }
 
 /* ---- CSV (RFC 4180) ---- */

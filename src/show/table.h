@@ -25,6 +25,7 @@
 enum show_type {
     SHOW_NAME,     /* text; takes the width that is left, cut in the middle */
     SHOW_WORD,     /* text; short, cut only when nothing else helps */
+    SHOW_PATH,     /* text of several words that is never cut */
     SHOW_COUNT,    /* integer: 1,234,567 */
     SHOW_DELTA,    /* integer: +1,234 */
     SHOW_SIZE,     /* integer, bytes: 18.2 MB */
@@ -64,7 +65,8 @@ void show_add_none(struct show_table *t); /* "-" in text, empty in CSV, null in 
 size_t show_table_rows(const struct show_table *t);
 
 /* Prints the table in the sink's format: text with a head and aligned columns (nothing but the head
- * for an empty table), RFC 4180 CSV with a head, or a JSON array of objects. */
+ * for an empty table), RFC 4180 CSV with a head, or a JSON array of objects. Where the columns do
+ * not fit the terminal, text has some lines for each row in their place. */
 int show_table(const struct show_out *o, const struct show_table *t, struct err *e) MUST_USE;
 
 /* The rows as an array of objects, to be put into a larger answer; owned by the caller

@@ -40,7 +40,7 @@ static void ask_node(struct heap *h, uint32_t node)
     if (heap_retainers(h, node, 10, &list, &count, &total, &e) == 0)
         assert(count <= total);
     if (heap_path(h, node, &steps, &count, &cut, &e) == 0)
-        (void)!heap_add_path(h, steps, count, cut, node, &text);
+        (void)!heap_add_path_with_ids(h, steps, count, cut, node, &text);
     if (heap_dominated(h, node, &dominated, &count, &e) == 0)
         for (size_t i = 0; i < count; i++)
             assert(heap_columns(h)->dominator[dominated[i]] == node);

@@ -13,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "show/fill.h"
 #include "show/fit.h"
 #include "show/json.h"
 #include "show/out.h"
@@ -103,6 +104,62 @@ static void a_table_fits_the_terminal(void **state)
                      "(closure) r…products.js  1,000\n"
                      "日本語の長…クラスです        7\n"
                      "short                        -\n");
+}
+
+static void a_table_too_wide_for_the_terminal_has_lines_for_each_row(void **state)
+{
+    (void)state;
+    struct sheet s;
+    sheet_open(&s, SHOW_TEXT, 32, true);
+    print(&s, make_table());
+    sheet_assert(&s, "class  SessionState\n"
+                     "count  1,234,567\n"
+                     "delta  +4,321\n"
+                     "size   18.2 MB\n"
+                     "share  50.0 %\n"
+                     "state  kept\n"
+                     "\n"
+                     "class  a, \"b\"\\x1b[2J\\xff\n"
+                     "count  9,007,199,254,740,993\n"
+                     "delta  -7\n"
+                     "size   12 B\n"
+                     "share  -\n"
+                     "state  -\n");
+}
+
+static void a_path_is_never_cut(void **state)
+{
+    static const struct show_column path[] = {
+        {"PATH", "path", SHOW_PATH, 0}, {"OBJECTS", "count", SHOW_COUNT, 0}};
+    (void)state;
+    struct sheet s;
+    for (int wide = 0; wide < 2; wide++) {
+        struct show_table *t = show_table_new(path, 2);
+        show_add_word(t, "(global) → users: Map → table: (array) → #: User");
+        show_add_integer(t, 1247);
+        sheet_open(&s, SHOW_TEXT, wide ? 57 : 30, true);
+        print(&s, t);
+        sheet_assert(&s, wide ? "PATH                                              OBJECTS\n"
+                                "(global) → users: Map → table: (array) → #: User    1,247\n"
+                              : "(global) → users: Map → table:\n"
+                                "  (array) → #: User\n"
+                                "    OBJECTS 1,247\n");
+    }
+}
+
+static void prose_is_filled_and_examples_stand(void **state)
+{
+    (void)state;
+    struct sheet s;
+    sheet_open(&s, SHOW_TEXT, 30, true);
+    show_page(
+        &s.out, "Two lines of prose that\nare one paragraph.\n  an example    as it is\n\nMore.\n");
+    sheet_assert(&s, "Two lines of prose that are\none paragraph.\n"
+                     "  an example    as it is\n\nMore.\n");
+    sheet_open(&s, SHOW_TEXT, 10, true);
+    struct err e = ERR_NONE;
+    assert_int_equal(show_fill(&s.out, "a\x1b[2J bc\ndefghijklmnop q", 24, 4, 2, &e), 0);
+    sheet_assert(&s, "a\\x1b[2J\n  bc\n  defghijklmnop\n  q\n");
 }
 
 static void csv_is_read_by_other_programs(void **state)
@@ -380,6 +437,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_table_is_aligned_and_cannot_command_the_terminal),
         cmocka_unit_test(a_table_fits_the_terminal),
+        cmocka_unit_test(a_table_too_wide_for_the_terminal_has_lines_for_each_row),
+        cmocka_unit_test(a_path_is_never_cut),
+        cmocka_unit_test(prose_is_filled_and_examples_stand),
         cmocka_unit_test(csv_is_read_by_other_programs),
         cmocka_unit_test(csv_quotes_what_would_break_a_row),
         cmocka_unit_test(json_of_a_table_is_valid_and_exact),

@@ -5,12 +5,12 @@
 #include "base/text.h"
 #include "cdp/json.h"
 #include "command/nearest.h"
+#include "show/fill.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #define ENTRIES_MAX 20000 /* Chromium has 800 methods and events */
-#define WRAP        88    /* columns of a description */
 
 struct entry {
     char *name;
@@ -134,26 +134,13 @@ static void put(const struct show_out *o, const char *text)
     (void)!show_text(o, text, strlen(text), &e);
 }
 
-/* Prints text in lines of at most WRAP columns, each behind an indent. */
-static void put_wrapped(const struct show_out *o, const char *text, int indent)
+/* Prints text in lines that fit, each behind an indent. */
+static void put_filled(const struct show_out *o, const char *text, int indent)
 {
-    size_t column = 0;
-    while (*text) {
-        size_t word = strcspn(text, " \n\r\t");
-        if (column + word > WRAP && column > 0) {
-            fputc('\n', o->file);
-            column = 0;
-        }
-        fprintf(o->file, "%*s", column ? 1 : indent, "");
-        char *copy = strndup(text, word);
-        if (copy)
-            put(o, copy);
-        free(copy);
-        column += word + 1;
-        text += word;
-        text += strspn(text, " \n\r\t");
-    }
-    fputc('\n', o->file);
+    struct show_out prose = show_prose(o);
+    struct err e = ERR_NONE;
+    fprintf(o->file, "%*s", indent, "");
+    (void)!show_fill(&prose, text, strlen(text), (size_t)indent, (size_t)indent, &e);
 }
 
 /* "string", "Runtime.RemoteObject", "array of integer", "one of a, b". */
@@ -193,7 +180,7 @@ static void put_fields(const struct show_out *o, const char *title, const cJSON 
         put_type(o, field);
         fputc('\n', o->file);
         if (about)
-            put_wrapped(o, about, 6);
+            put_filled(o, about, 6);
     }
 }
 
@@ -207,7 +194,7 @@ static void put_entry(const struct show_out *o, const struct entry *entry)
             ? " (experimental)"
             : "");
     if (about)
-        put_wrapped(o, about, 2);
+        put_filled(o, about, 2);
     put_fields(o, entry->is_event ? "It carries:" : "Parameters (? may be left out):",
         cJSON_GetObjectItemCaseSensitive(entry->item, "parameters"));
     put_fields(o, "Answers with:", cJSON_GetObjectItemCaseSensitive(entry->item, "returns"));
