@@ -1,4 +1,4 @@
-/* inspect and instances: live objects, by the ids that snapshots give them, or by class. */
+/* inspect: live objects by the ids that snapshots give them. */
 #include "command/prompt/table.h"
 
 #include "base/text.h"
@@ -14,7 +14,6 @@
 #define PROPERTIES_MAX 1000 /* looked at of one object; --top shows fewer */
 #define IDS_MAX        200  /* properties whose objects are asked for their ids */
 #define VALUE_TEXT     200  /* bytes of a value in a table */
-#define NAMESAKES_MAX  20   /* of the same name */
 
 /* ---- from the id to the object ---- */
 
@@ -43,19 +42,6 @@ static int object_of(struct session *s, const char *word, cJSON **ret_remote, st
     return rc;
 }
 
-static int properties_of(struct session *s, const char *object, cJSON **ret_answer, struct err *e)
-{
-    struct proto_runtime_get_properties p = {.object_id = object, .own_properties = true};
-    cJSON *params;
-    int rc = proto_runtime_get_properties_encode(&p, &params, e);
-    return rc ? rc : session_call(s, PROTO_RUNTIME_GET_PROPERTIES, params, 0, ret_answer, e);
-}
-
-static const char *text_of(const cJSON *item, const char *key)
-{
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, key));
-}
-
 /* The first entries of an object that has more than anyone reads; *ret_remote stays NULL if it is
  * small. */
 static int take_part(struct session *s, const char *helper, const char *object, cJSON **ret_remote,
@@ -70,39 +56,27 @@ static int take_part(struct session *s, const char *helper, const char *object, 
         cJSON_Delete(part);
         return rc;
     }
-    rc = properties_of(s, live_object(part), &answer, e);
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(answer, "result"), *item;
-    cJSON_ArrayForEach(item, list)
-    {
-        const char *name = text_of(item, "name");
-        cJSON *value = cJSON_GetObjectItemCaseSensitive(item, "value");
-        if (name && strcmp(name, "count") == 0)
-            *ret_count =
-                (int64_t)cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(value, "value"));
-        else if (name && strcmp(name, "entries") == 0)
-            *ret_remote = cJSON_Duplicate(value, true);
+    rc = live_properties(s, live_object(part), &answer, e);
+    if (rc == 0) {
+        *ret_count = live_integer(answer, "count");
+        *ret_remote = cJSON_Duplicate(live_value(answer, "entries"), true);
     }
     cJSON_Delete(answer);
     cJSON_Delete(part);
     return rc;
 }
 
-/* The value of a property, or of an internal one such as [[Entries]]; owned, NULL if there is none.
- */
-static cJSON *step(const cJSON *answer, const char *name)
+/* The value of a property, or of an internal one such as [[Entries]]; owned. */
+static int step(const cJSON *answer, const char *name, cJSON **ret, struct err *e)
 {
-    static const char *const lists[] = {"result", "internalProperties"};
-    for (size_t i = 0; i < 2; i++) {
-        const cJSON *item;
-        cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(answer, lists[i]))
-        {
-            const char *own = text_of(item, "name");
-            const cJSON *value = cJSON_GetObjectItemCaseSensitive(item, "value");
-            if (own && value && strcmp(own, name) == 0)
-                return cJSON_Duplicate(value, true);
-        }
-    }
-    return NULL;
+    const cJSON *property = live_property(answer, name);
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(property, "value");
+    if (!property)
+        return err_set(e, ERR_USAGE, "there is no property \"%s\"", name);
+    if (!value)
+        return err_set(e, ERR_USAGE, "%s is an accessor, and no getter is called", name);
+    *ret = cJSON_Duplicate(value, true);
+    return *ret ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }
 
 /* ---- what is shown ---- */
@@ -131,21 +105,21 @@ static void free_view(struct view *v)
 static char *value_text(const cJSON *remote)
 {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(remote, "value");
-    const char *type = text_of(remote, "type"), *text = text_of(remote, "unserializableValue");
+    const char *type = live_text(remote, "type"), *text = live_text(remote, "unserializableValue");
     if (text)
         return strdup(text);
     if (type && strcmp(type, "undefined") == 0)
         return strdup("undefined");
     if (value)
         return cJSON_PrintUnformatted(value);
-    text = text_of(remote, "description");
+    text = live_text(remote, "description");
     return strndup(text ? text : "", text ? strcspn(text, "\n") : 0);
 }
 
 static const char *type_text(const cJSON *remote)
 {
-    const char *class = text_of(remote, "className"), *subtype = text_of(remote, "subtype");
-    const char *type = text_of(remote, "type");
+    const char *class = live_text(remote, "className"), *subtype = live_text(remote, "subtype");
+    const char *type = live_text(remote, "type");
     return class ? class : subtype ? subtype : type ? type : "";
 }
 
@@ -154,7 +128,7 @@ static int add_row(struct session *s, struct view *v, const cJSON *item, struct 
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(item, "value");
     bool accessor = !value && (cJSON_GetObjectItemCaseSensitive(item, "get") ||
                                   cJSON_GetObjectItemCaseSensitive(item, "set"));
-    struct row row = {.name = text_of(item, "name"),
+    struct row row = {.name = live_text(item, "name"),
         .type = accessor ? "accessor" : type_text(value),
         .value = accessor ? strdup("(not called)") : value_text(value)};
     if (!row.name)
@@ -173,21 +147,18 @@ static int add_row(struct session *s, struct view *v, const cJSON *item, struct 
 
 static int make_view(struct session *s, const char *object, struct view *v, struct err *e)
 {
-    static const char *const lists[] = {"result", "internalProperties"};
-    int rc = properties_of(s, object, &v->answer, e);
+    const cJSON *item = NULL;
+    int rc = live_properties(s, object, &v->answer, e);
     if (rc)
         return rc;
     size_t count = 0;
-    for (size_t i = 0; i < 2; i++)
-        count += (size_t)cJSON_GetArraySize(cJSON_GetObjectItemCaseSensitive(v->answer, lists[i]));
+    while ((item = live_next_property(v->answer, item)))
+        count++;
     v->rows = calloc(count + 1, sizeof *v->rows);
     if (!v->rows)
         return err_set(e, ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < 2 && rc == 0; i++) {
-        const cJSON *item;
-        cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(v->answer, lists[i])) if (rc == 0)
-            rc = add_row(s, v, item, e);
-    }
+    while (rc == 0 && (item = live_next_property(v->answer, item)))
+        rc = add_row(s, v, item, e);
     return rc;
 }
 
@@ -221,7 +192,7 @@ static int put_json(const struct show_out *o, const struct view *v, const char *
     show_json_word(root, "schema", "heaptap.inspect/1", &rc);
     show_json_word(root, "object", id, &rc);
     show_json_word(root, "class", type_text(remote), &rc);
-    show_json_word(root, "description", text_of(remote, "description"), &rc);
+    show_json_word(root, "description", live_text(remote, "description"), &rc);
     if (whole)
         show_json_integer(root, "entries", whole, &rc);
     cJSON *list = show_json_array(root, "properties", &rc);
@@ -261,13 +232,13 @@ static int follow(struct session *s, char **words, int count, cJSON **remote, st
 {
     int rc = 0;
     for (int i = 0; i < count && rc == 0; i++) {
-        cJSON *answer = NULL, *next;
+        cJSON *answer = NULL, *next = NULL;
         if (!live_object(*remote))
             return err_set(e, ERR_USAGE, "%s: what is before it is no object", words[i]);
-        rc = properties_of(s, live_object(*remote), &answer, e);
-        if (rc == 0 && !(next = step(answer, words[i])))
-            rc = err_set(e, ERR_USAGE, "there is no property \"%s\"", words[i]);
-        else if (rc == 0) {
+        rc = live_properties(s, live_object(*remote), &answer, e);
+        if (rc == 0)
+            rc = step(answer, words[i], &next, e);
+        if (rc == 0) {
             cJSON_Delete(*remote);
             *remote = next;
         }
@@ -316,6 +287,7 @@ static const enum setting_id inspect_settings[] = {SET_TOP, SET_CSV, SET_END};
 const struct prompt_command prompt_inspect = {
     .name = "inspect",
     .usage = "@ID [PROPERTY...]",
+    .heading = "Live objects",
     .summary = "the live object behind an id of the latest snapshots",
     .help = "  inspect @12345                 its properties, and their ids to go on with\n"
             "  inspect @12345 users 0         the object that they lead to\n"
@@ -327,183 +299,4 @@ const struct prompt_command prompt_inspect = {
     .words_min = 1,
     .words_max = 64,
     .run = run_inspect,
-};
-
-/* ---- instances ---- */
-
-struct counted {
-    int64_t direct, derived;
-    int64_t examples[3]; /* heap object ids */
-    size_t example_count;
-};
-
-static int function_prototype(struct session *s, char **ret, struct err *e)
-{
-    struct proto_runtime_evaluate p = {
-        .expression = "Function.prototype", .object_group = SESSION_OBJECT_GROUP, .silent = true};
-    cJSON *params, *answer = NULL, *remote = NULL;
-    int rc = proto_runtime_evaluate_encode(&p, &params, e);
-    if (rc == 0)
-        rc = session_call(s, PROTO_RUNTIME_EVALUATE, params, 0, &answer, e);
-    if (rc == 0)
-        rc = live_take(answer, &remote, e);
-    if (rc == 0 && !(*ret = strdup(live_object(remote) ? live_object(remote) : "")))
-        rc = err_set(e, ERR_NOMEM, "out of memory");
-    cJSON_Delete(remote);
-    cJSON_Delete(answer);
-    return rc;
-}
-
-static int take_examples(
-    struct session *s, const char *examples, struct counted *ret, struct err *e)
-{
-    cJSON *answer = NULL;
-    const cJSON *item;
-    int rc = properties_of(s, examples, &answer, e);
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(answer, "result"))
-    {
-        const cJSON *value = cJSON_GetObjectItemCaseSensitive(item, "value");
-        int64_t id = 0;
-        if (rc || !live_object(value) || ret->example_count == 3 ||
-            !cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "enumerable")))
-            continue;
-        rc = live_heap_id(s, live_object(value), &id, e);
-        if (rc == 0 && id) {
-            ret->examples[ret->example_count++] = id;
-            vocabulary_add_id(s->vocabulary, id);
-        }
-    }
-    cJSON_Delete(answer);
-    return rc;
-}
-
-static int count_one(struct session *s, const char *helper, const char *prototype,
-    struct counted *ret, struct err *e)
-{
-    char *objects = NULL;
-    cJSON *result = NULL, *answer = NULL;
-    const cJSON *item;
-    int rc = live_query(s, prototype, &objects, e);
-    if (rc == 0) {
-        cJSON *arguments = cJSON_CreateArray();
-        live_add_object(arguments, objects);
-        live_add_object(arguments, prototype);
-        rc = live_call(s, helper, "count", arguments, false, &result, e);
-    }
-    if (rc == 0)
-        rc = properties_of(s, live_object(result) ? live_object(result) : "", &answer, e);
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(answer, "result"))
-    {
-        const char *name = text_of(item, "name");
-        const cJSON *value = cJSON_GetObjectItemCaseSensitive(item, "value");
-        const cJSON *number = cJSON_GetObjectItemCaseSensitive(value, "value");
-        if (name && strcmp(name, "direct") == 0 && cJSON_IsNumber(number))
-            ret->direct = (int64_t)number->valuedouble;
-        else if (name && strcmp(name, "derived") == 0 && cJSON_IsNumber(number))
-            ret->derived = (int64_t)number->valuedouble;
-        else if (name && strcmp(name, "examples") == 0 && live_object(value) && rc == 0)
-            rc = take_examples(s, live_object(value), ret, e);
-    }
-    cJSON_Delete(answer);
-    cJSON_Delete(result);
-    free(objects);
-    return rc;
-}
-
-/* Counts for each class of that name; *ret_count of them. */
-static int count_all(
-    struct session *s, const char *name, struct counted *ret, size_t *ret_count, struct err *e)
-{
-    char *helper = NULL, *root = NULL, *functions = NULL;
-    cJSON *found = NULL, *answer = NULL;
-    const cJSON *item;
-    int rc = live_begin(s, &helper, e);
-    if (rc == 0)
-        rc = function_prototype(s, &root, e);
-    if (rc == 0)
-        rc = live_query(s, root, &functions, e);
-    if (rc == 0) {
-        cJSON *arguments = cJSON_CreateArray();
-        live_add_object(arguments, functions);
-        live_add_text(arguments, name);
-        rc = live_call(s, helper, "classes", arguments, false, &found, e);
-    }
-    if (rc == 0)
-        rc = properties_of(s, live_object(found) ? live_object(found) : "", &answer, e);
-    cJSON_ArrayForEach(item, cJSON_GetObjectItemCaseSensitive(answer, "result"))
-    {
-        const cJSON *value = cJSON_GetObjectItemCaseSensitive(item, "value");
-        bool enumerable = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(item, "enumerable"));
-        if (rc == 0 && enumerable && live_object(value) && *ret_count < NAMESAKES_MAX)
-            rc = count_one(s, helper, live_object(value), &ret[(*ret_count)++], e);
-    }
-    cJSON_Delete(answer);
-    cJSON_Delete(found);
-    free(functions);
-    free(root);
-    free(helper);
-    return rc;
-}
-
-static int put_counts(const struct show_out *o, const char *name, const struct counted *list,
-    size_t count, struct err *e)
-{
-    int rc = 0;
-    if (o->format == SHOW_JSON) {
-        cJSON *root = show_json_object(NULL, NULL, &rc);
-        show_json_word(root, "schema", "heaptap.instances/1", &rc);
-        show_json_word(root, "class", name, &rc);
-        cJSON *classes = show_json_array(root, "classes", &rc);
-        for (size_t i = 0; i < count; i++) {
-            cJSON *item = show_json_object(classes, NULL, &rc);
-            show_json_integer(item, "count", list[i].direct, &rc);
-            show_json_integer(item, "derived", list[i].derived, &rc);
-            cJSON *ids = show_json_array(item, "examples", &rc);
-            for (size_t k = 0; k < list[i].example_count; k++)
-                show_json_integer(ids, NULL, list[i].examples[k], &rc);
-        }
-        return show_json(o, root, rc, e);
-    }
-    for (size_t i = 0; i < count && rc == 0; i++) {
-        char direct[TEXT_SHORT], derived[TEXT_SHORT];
-        rc = show_text(o, name, strlen(name), e);
-        fprintf(o->file, ": %s live object%s", text_count(direct, list[i].direct),
-            list[i].direct == 1 ? "" : "s");
-        if (list[i].derived)
-            fprintf(o->file, ", %s of derived classes", text_count(derived, list[i].derived));
-        for (size_t k = 0; k < list[i].example_count; k++)
-            fprintf(o->file, "%s@%lld", k ? " " : ", such as ", (long long)list[i].examples[k]);
-        fputc('\n', o->file);
-    }
-    return rc;
-}
-
-static int run_instances(struct session *s, struct prompt_call *c, struct err *e)
-{
-    const char *name = c->in.words[0];
-    struct counted list[NAMESAKES_MAX] = {{.direct = 0}};
-    size_t count = 0;
-    int rc = count_all(s, name, list, &count, e);
-    session_release(s);
-    if (rc == 0 && count == 0)
-        rc = err_set(e, ERR_USAGE,
-            "there is no class \"%s\" in the target now (functions without a prototype have no "
-            "instances)",
-            name);
-    return rc ? rc : put_counts(&c->out, name, list, count, e);
-}
-
-const struct prompt_command prompt_instances = {
-    .name = "instances",
-    .aliases = "count",
-    .usage = "CLASS",
-    .summary = "how many objects of a class live now, without a snapshot",
-    .help = "  instances SessionState\n"
-            "The class need not be global: it is looked for among all functions. Garbage is\n"
-            "collected first, so what is counted is in use.\n",
-    .json = "heaptap.instances/1",
-    .completes = COMPLETE_CLASSES,
-    .words_min = 1,
-    .words_max = 1,
-    .run = run_instances,
 };

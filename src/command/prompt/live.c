@@ -10,9 +10,14 @@
 
 extern const char prompt_live_source[]; /* live.js */
 
+const char *live_text(const cJSON *remote, const char *key)
+{
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(remote, key));
+}
+
 const char *live_object(const cJSON *remote)
 {
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(remote, "objectId"));
+    return live_text(remote, "objectId");
 }
 
 /* "ReferenceError: x is not defined": what threw, without its stack. */
@@ -147,4 +152,62 @@ int live_heap_id(struct session *s, const char *object, int64_t *ret, struct err
         *ret = text ? strtoll(text, NULL, 10) : 0;
     cJSON_Delete(answer);
     return rc;
+}
+
+/* ---- an object's properties ---- */
+
+int live_properties(struct session *s, const char *object, cJSON **ret_answer, struct err *e)
+{
+    struct proto_runtime_get_properties p = {.object_id = object, .own_properties = true};
+    cJSON *params;
+    int rc = proto_runtime_get_properties_encode(&p, &params, e);
+    return rc ? rc : session_call(s, PROTO_RUNTIME_GET_PROPERTIES, params, 0, ret_answer, e);
+}
+
+static const cJSON *first_of(const cJSON *answer, const char *list)
+{
+    const cJSON *found = cJSON_GetObjectItemCaseSensitive(answer, list);
+    return found ? found->child : NULL;
+}
+
+const cJSON *live_next_property(const cJSON *answer, const cJSON *item)
+{
+    const cJSON *own = first_of(answer, "result");
+    const cJSON *internal = first_of(answer, "internalProperties");
+    if (!item)
+        return own ? own : internal;
+    bool last_own = own && item == own->prev; /* the first one's prev is the last */
+    return item->next ? item->next : last_own ? internal : NULL;
+}
+
+const cJSON *live_property(const cJSON *answer, const char *name)
+{
+    const cJSON *item = NULL;
+    while ((item = live_next_property(answer, item))) {
+        const char *own = live_text(item, "name");
+        if (own && strcmp(own, name) == 0)
+            return item;
+    }
+    return NULL;
+}
+
+const cJSON *live_value(const cJSON *answer, const char *name)
+{
+    return cJSON_GetObjectItemCaseSensitive(live_property(answer, name), "value");
+}
+
+int64_t live_integer(const cJSON *answer, const char *name)
+{
+    const cJSON *number = cJSON_GetObjectItemCaseSensitive(live_value(answer, name), "value");
+    return cJSON_IsNumber(number) ? (int64_t)number->valuedouble : 0;
+}
+
+const char *live_next_object(const cJSON *answer, const cJSON **item)
+{
+    while ((*item = *item ? (*item)->next : first_of(answer, "result"))) {
+        const char *object = live_object(cJSON_GetObjectItemCaseSensitive(*item, "value"));
+        if (object && cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(*item, "enumerable")))
+            return object;
+    }
+    return NULL;
 }
