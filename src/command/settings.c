@@ -39,7 +39,7 @@ static const struct setting table[SET_COUNT] = {
     [SET_ALLOW_REMOTE] = {"allow-remote", 0, false, SETTING_FLAG, "false", NULL, NULL,
         "attach to an address that is not this host's; inspector access is code execution"},
     [SET_DURATION] = {"duration", 0, false, SETTING_DURATION, NULL, NULL, "DURATION",
-        "end that long after the first attach; default: until Ctrl-C"},
+        "how long it goes on after the first attach; default: run until Ctrl-C, others 30s"},
     [SET_METRICS_INTERVAL] = {"metrics-interval", 0, false, SETTING_DURATION, "10s", NULL,
         "DURATION", "time between two memory readings"},
     [SET_SNAPSHOTS] = {"snapshots", 0, false, SETTING_FLAG, "true", "ENABLE_HEAP_SNAPSHOTS", NULL,

@@ -13,6 +13,7 @@ import {
     jsonLines,
     shop,
     sql,
+    startHeaptap,
     startTarget,
     until,
     versions,
@@ -73,44 +74,92 @@ for (const node of versions)
         assertError(live, 0, /not to be had/); // another session: ids were reset with the first
     });
 
-test('inspect goes from an id to the live object, its properties, and on', async (t) => {
+// One session that is asked one command after the other: ask(command) gives its JSON.
+function session(t, ws, target, args = []) {
+    const run = startHeaptap(t, ws, ['attach', String(target.port ?? target), ...ws.own, '--json', ...args]);
+    let seen = 0;
+    run.ask = async (command) => {
+        run.child.stdin.write(`${command}\n`);
+        const line = await until(
+            () => {
+                const end = run.stdout.indexOf('\n', seen);
+                if (end < 0 && run.over) assert.fail(`ended in ${command}:\n${run.stderr}`);
+                return end < 0 ? null : run.stdout.slice(seen, end);
+            },
+            () => `an answer to ${command}:\n${run.stderr}`
+        );
+        seen += line.length + 1;
+        return JSON.parse(line);
+    };
+    run.leave = async () => {
+        run.child.stdin.end();
+        await run.done;
+        assertExit(run, 0);
+    };
+    return run;
+}
+
+test('inspect goes from an id of a snapshot to the live object, its properties, and on', async (t) => {
     const ws = workspace(t);
     const target = await startTarget(t, {
         node: '24',
         listens: false,
-        code: `class Hidden { constructor() { this.name = 'it'; this.inner = { deep: [1, 2, 3] }; }
+        code: `class Hidden { constructor() { this.name = 'it'; this.inner = { deep: [1, 2n, NaN] }; this.nothing = undefined; }
             get trap() { process.exit(9); } }
-            globalThis.kept = new Map([['one', new Hidden()]]);
+            const it = new Hidden();
+            Object.defineProperty(it, 'own', { get() { process.exit(8); }, enumerable: true });
+            globalThis.kept = new Map([['one', it]]);
             globalThis.many = Array.from({ length: 5000 }, (_, i) => ({ i }));
+            globalThis.wide = Object.fromEntries(globalThis.many.map((_, i) => ['key' + i, i]));
+            globalThis.set = new Set(globalThis.many);
             setInterval(() => {}, 1000); console.log('up')`,
     });
     await target.printed(/up/, 'stdout');
-    const first = await attach(t, ws, target, [
-        '--json',
-        '-c',
-        'snapshot; find --class ^Hidden$; instances Hidden',
-    ]);
-    const [, found, counted] = jsonLines(first.stdout);
-    assert.equal(counted.classes[0].count, 1);
-    assert.equal(counted.classes[0].examples.length, 1);
-    assert.equal((found.objects ?? found.rows)[0].id, counted.classes[0].examples[0]);
-    // Ids hold for one session, so the second one takes its own.
-    const next = await attach(t, ws, target, ['--json'], {
-        input: 'snapshot\ninstances Hidden\n',
-    });
-    const id = jsonLines(next.stdout)[1].classes[0].examples[0];
-    const again = await attach(t, ws, target, [
-        '--json',
-        '-c',
-        `snapshot; inspect @${id}; inspect @${id} inner deep 1; inspect @${id} nothing`,
-    ]);
-    const answers = jsonLines(again.stdout);
-    if (answers[1].schema === 'heaptap.inspect/1' && answers[1].class === 'Hidden') {
-        assert.ok(answers[1].properties.some((p) => p.name === 'name' && p.value === '"it"'));
-        assert.equal(answers[2].description, '2');
-        assert.match(answers[3].error, /no property "nothing"/);
+    const { ask, leave } = session(t, ws, target);
+    await ask('snapshot');
+    const { objects } = await ask('find --class ^Hidden$');
+    const counted = await ask('instances Hidden');
+    assert.deepEqual([objects.length, counted.classes[0].count], [1, 1]);
+    const { id } = objects[0];
+    assert.deepEqual(counted.classes[0].examples, [id]);
+    const it = await ask(`inspect @${id}`);
+    assert.deepEqual([it.schema, it.class], ['heaptap.inspect/1', 'Hidden']);
+    const of = (answer, name) => answer.properties.find((p) => p.name === name);
+    assert.equal(of(it, 'name').value, '"it"');
+    assert.equal(of(it, 'nothing').value, 'undefined');
+    assert.deepEqual([of(it, 'own').type, of(it, 'own').value], ['accessor', '(not called)']);
+    // The ids that it names lead on, and so do the names of properties.
+    const inner = await ask(`inspect @${of(it, 'inner').id}`);
+    assert.equal(of(inner, 'deep').type, 'Array');
+    const deep = await ask(`inspect @${id} inner deep`);
+    assert.deepEqual(deep.properties.slice(0, 3).map((p) => p.value), ['1', '2n', 'NaN']);
+    assert.equal((await ask(`inspect @${id} inner deep 0`)).description, '1');
+    const missing = await ask(`inspect @${id} inner shallow`);
+    assert.match(missing.error, /no property "shallow"/);
+    assert.match((await ask(`inspect @${id} name length`)).error, /no object/);
+    assert.match((await ask(`inspect @${id} own`)).error, /own is an accessor/);
+    // By who holds it: the Map's live entries.
+    const { path: way } = await ask(`retainers @${id}`);
+    const map = way.find((step) => step.class === 'Map').id;
+    const entry = await ask(`inspect @${map} [[Entries]] 0`);
+    assert.equal(of(entry, 'value').id, id);
+    // Of what is large its beginning is looked at, and its size is told.
+    for (const [name, entries] of [['many', 5000], ['wide', 5000], ['set', 5000]]) {
+        const number = (await ask(`find --class ^${{ many: 'Array', wide: 'Object', set: 'Set' }[name]}$`)).objects
+            .sort((a, b) => b.retained_size - a.retained_size)[0].id;
+        const large = await ask(`inspect @${number} --top 3`);
+        assert.equal(large.entries, entries, `${name}: ${JSON.stringify(large).slice(0, 300)}`);
+        assert.equal(large.properties.length, 3);
     }
+    assert.match((await ask('inspect @3')).error, /not to be had/);
+    await leave();
     assert.equal(target.over, false, 'a getter was called');
+    // Ids end with the session: another client's objects would answer to them.
+    const later = session(t, ws, target);
+    await later.ask('snapshot');
+    const again = (await later.ask('find --class ^Hidden$')).objects[0].id;
+    assert.equal((await later.ask(`inspect @${again}`)).class, 'Hidden');
+    await later.leave();
 });
 
 test('what cannot work is said in one line, and the session goes on', async (t) => {

@@ -19,8 +19,8 @@ static void greet(struct session *s)
 {
     const struct run_target *t = session_facts(s);
     char name[RECAP_NAME_SIZE];
-    session_tell(s, "attached to %s, %s %s; help lists the commands, Ctrl-D leaves",
-        recap_name(t, name), target_kind_name(t->identity.kind), t->identity.runtime_version);
+    session_tell(s, "attached to %s, %s %s; help lists the commands", recap_name(t, name),
+        target_kind_name(t->identity.kind), t->identity.runtime_version);
 }
 
 /* Waits for a line; what is unfinished stands in pending. */

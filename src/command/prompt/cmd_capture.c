@@ -2,6 +2,7 @@
  */
 #include "command/prompt/table.h"
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "command/conduct.h"
 #include "command/narrate.h"
@@ -84,6 +85,7 @@ const struct prompt_command prompt_snapshot = {
     .name = "snapshot",
     .aliases = "snap",
     .usage = "[LABEL]",
+    .heading = "Snapshots",
     .summary = "takes a heap snapshot; the target stands still for it",
     .help =
         "Before it is taken the guard forecasts the stall and the memory it needs, and refuses\n"
@@ -97,31 +99,52 @@ const struct prompt_command prompt_snapshot = {
 
 /* ---- snapshots ---- */
 
-static const struct show_column columns[] = {{"FILE", "file", SHOW_NAME, 0},
+enum { SNAPSHOT_TIME = 4, SNAPSHOT_COLUMNS = 9 };
+
+static const struct show_column columns[SNAPSHOT_COLUMNS] = {{"FILE", "file", SHOW_NAME, 0},
     {"N", "number", SHOW_COUNT, 0}, {"LABEL", "label", SHOW_WORD, 0},
-    {"TARGET", "target", SHOW_COUNT, 0}, {"TIME", "time", SHOW_TIME, 0},
+    {"TARGET", "target", SHOW_COUNT, 0}, [SNAPSHOT_TIME] = {"TIME", "time", SHOW_TIME, 0},
     {"SIZE", "bytes", SHOW_SIZE, 0}, {"NODES", "nodes", SHOW_COUNT, 0},
     {"HEAP", "heap_after", SHOW_SIZE, 0}, {"EPOCH", "epoch", SHOW_COUNT, 0}};
 
+/* People get the time of day: a session is not of yesterday, and a whole date is wide. */
+static void add_time(struct show_table *t, bool of_day, int64_t wall_ms)
+{
+    char iso[CLOCK_ISO_SIZE];
+    clock_iso(iso, wall_ms);
+    if (of_day)
+        show_add_text(t, iso + strcspn(iso, "T") + 1, strlen("hh:mm:ss"));
+    else
+        show_add_integer(t, wall_ms);
+}
+
+static void add_snapshot(struct show_table *t, const struct kept *k, size_t number, bool of_day)
+{
+    show_add_word(t, k->path);
+    show_add_integer(t, (int64_t)number);
+    show_add_word(t, k->label);
+    show_add_integer(t, (int64_t)k->target + 1);
+    add_time(t, of_day, k->wall_ms);
+    show_add_integer(t, k->bytes);
+    show_add_integer(t, k->nodes);
+    if (isnan(k->heap_after))
+        show_add_none(t);
+    else
+        show_add_integer(t, (int64_t)k->heap_after);
+    show_add_integer(t, k->epoch);
+}
+
 static int run_snapshots(struct session *s, struct prompt_call *c, struct err *e)
 {
-    struct show_table *t = show_table_new(columns, sizeof columns / sizeof *columns);
+    struct show_column own[SNAPSHOT_COLUMNS];
+    bool text = c->out.format == SHOW_TEXT;
+    memcpy(own, columns, sizeof own);
+    if (text)
+        own[SNAPSHOT_TIME].type = SHOW_WORD;
+    struct show_table *t = show_table_new(own, SNAPSHOT_COLUMNS);
     cJSON *rows = NULL;
-    for (size_t i = 0; i < s->snapshot_count; i++) {
-        const struct kept *k = &s->snapshots[i];
-        show_add_word(t, k->path);
-        show_add_integer(t, (int64_t)i + 1);
-        show_add_word(t, k->label);
-        show_add_integer(t, (int64_t)k->target + 1);
-        show_add_integer(t, k->wall_ms);
-        show_add_integer(t, k->bytes);
-        show_add_integer(t, k->nodes);
-        if (isnan(k->heap_after))
-            show_add_none(t);
-        else
-            show_add_integer(t, (int64_t)k->heap_after);
-        show_add_integer(t, k->epoch);
-    }
+    for (size_t i = 0; t && i < s->snapshot_count; i++)
+        add_snapshot(t, &s->snapshots[i], i + 1, text);
     int rc = c->out.format == SHOW_JSON ? show_table_json(t, &rows, e) : show_table(&c->out, t, e);
     if (rc == 0 && rows) {
         cJSON *root = show_json_object(NULL, NULL, &rc);
@@ -159,8 +182,7 @@ static int start_timeline(struct session *s, struct prompt_call *c, struct err *
         !settings_flag(c->in.settings, SET_YES))
         rc = err_set(e, ERR_USAGE,
             "--stacks makes the target allocate 36 to 50 times slower while it records: add --yes "
-            "to "
-            "agree, or use survivors, which costs a fifth at most");
+            "to agree, or use survivors, which costs a fifth at most");
     if (rc)
         return rc;
     wish.label = "timeline";
@@ -218,6 +240,7 @@ static const enum setting_id timeline_settings[] = {SET_DURATION, SET_STACKS, SE
 const struct prompt_command prompt_timeline = {
     .name = "timeline",
     .usage = "start|stop",
+    .heading = "Allocations and requests",
     .summary = "records what is allocated when, and what of it stays",
     .help =
         "Other commands go on meanwhile. Allocation is 4 to 8 times slower while it records, and\n"
@@ -274,8 +297,10 @@ const struct prompt_command prompt_survivors = {
     .name = "survivors",
     .usage = "",
     .summary = "which lines allocated what survives a while of traffic",
-    .help = "  survivors --duration 10s\n"
-            "Samples allocations, has garbage collected, and prints what still lives by line.\n",
+    .help =
+        "  survivors --duration 10s\n"
+        "Samples allocations for 30 s or as long as --duration says, has garbage collected, and\n"
+        "prints what still lives by the line that allocated it. Use the server meanwhile.\n",
     .json = "heaptap.allocations/1",
     .shell = &command_survivors,
     .settings = survivors_settings,

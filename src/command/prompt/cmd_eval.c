@@ -59,38 +59,44 @@ static cJSON *parameters(const char *expression, int64_t deadline_us)
     return p;
 }
 
-/* Evaluates; *ret_remote is owned. */
+/* What no answer means: within the deadline, at Ctrl-C. */
+static int explain_silence(int rc, int64_t deadline_us, int64_t waited_us, struct err *e)
+{
+    char limit[TEXT_SHORT], left[TEXT_SHORT];
+    text_duration(limit, deadline_us);
+    if (rc == ERR_TIMEOUT)
+        return err_set(e, rc,
+            "no answer within %s (--deadline): it awaits what does not come, or the target is busy "
+            "(see help terminate), paused in a debugger (Debugger.resume) or stopped",
+            limit);
+    if (waited_us < deadline_us)
+        return err_set(e, rc,
+            "not waited for any longer; if it blocks the target, V8 ends it in %s (--deadline)",
+            text_duration(left, deadline_us - waited_us));
+    return err_set(e, rc, "not waited for any longer");
+}
+
+/* Evaluates; *ret_remote is owned. While V8 works on an evaluation Node hears no other message, on
+ * this connection or another: nothing but its own deadline can end it. */
 static int evaluate(
     struct session *s, const struct prompt_call *c, cJSON **ret_remote, struct err *e)
 {
     int64_t deadline_us = settings_number(c->in.settings, SET_DEADLINE);
+    int64_t began_us = clock_monotonic_us();
     char limit[TEXT_SHORT];
     cJSON *answer = NULL;
     int rc = session_call(s, PROTO_RUNTIME_EVALUATE, parameters(c->rest, deadline_us),
         deadline_us + GRACE_US, &answer, e);
-    text_duration(limit, deadline_us);
-    if (rc == ERR_TIMEOUT)
-        err_set(e, rc,
-            "no answer within %s (--deadline): the target is busy, paused in a debugger or "
-            "stopped, or "
-            "awaits what does not come",
-            limit);
-    else if (rc == ERR_CANCELLED)
-        err_set(e, rc,
-            "not waited for any longer; if it blocks the target, V8 ends it %s after it "
-            "began (--deadline)",
-            limit);
+    int64_t waited_us = clock_monotonic_us() - began_us;
     if (rc == 0)
         rc = live_take(answer, ret_remote, e);
-    if (rc == ERR_TARGET && strstr(e->text, "terminated"))
-        err_set(e, ERR_TIMEOUT, "it was still running after %s (--deadline) and was ended", limit);
     cJSON_Delete(answer);
-    return e->code == ERR_TIMEOUT ? ERR_TIMEOUT : rc;
-}
-
-static const char *text_of(const cJSON *item, const char *key)
-{
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(item, key));
+    if (rc == ERR_TIMEOUT || rc == ERR_CANCELLED)
+        return s->timed_out ? rc : explain_silence(rc, deadline_us, waited_us, e);
+    if (rc == ERR_TARGET && waited_us >= deadline_us) /* "terminated", or "Internal error" */
+        return err_set(e, ERR_TIMEOUT, "it was still running after %s (--deadline) and was ended",
+            text_duration(limit, deadline_us));
+    return rc;
 }
 
 /* An object in words or as JSON, by the function of live.js; owned, NULL on failure. */
@@ -110,8 +116,8 @@ static char *describe(struct session *s, const cJSON *remote, const char *functi
     if (live_begin(s, &helper, &e) != 0)
         cJSON_Delete(arguments);
     else if (live_call(s, helper, function, arguments, true, &result, &e) == 0 &&
-             text_of(result, "value"))
-        text = strdup(text_of(result, "value"));
+             live_text(result, "value"))
+        text = strdup(live_text(result, "value"));
     cJSON_Delete(result);
     free(helper);
     return text;
@@ -121,14 +127,14 @@ static char *describe(struct session *s, const cJSON *remote, const char *functi
 static char *value_text(struct session *s, const cJSON *remote, size_t width)
 {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(remote, "value");
-    const char *type = text_of(remote, "type"), *text = text_of(remote, "unserializableValue");
+    const char *type = live_text(remote, "type"), *text = live_text(remote, "unserializableValue");
     if (live_object(remote) && type && strcmp(type, "symbol") != 0) {
         char *shown = describe(s, remote, "show", width);
         if (shown)
             return shown;
     }
     if (!text && cJSON_IsNumber(value)) /* as JavaScript writes it */
-        text = text_of(remote, "description");
+        text = live_text(remote, "description");
     if (text)
         return strdup(text);
     if (cJSON_IsString(value))
@@ -137,7 +143,7 @@ static char *value_text(struct session *s, const cJSON *remote, size_t width)
         return strdup("undefined");
     if (value)
         return cJSON_PrintUnformatted(value);
-    text = text_of(remote, "description");
+    text = live_text(remote, "description");
     return strdup(text ? text : "");
 }
 
@@ -196,8 +202,8 @@ static int put_json(
     show_json_word(root, "schema", "heaptap.eval/1", &rc);
     if (line)
         show_json_time(root, "time", clock_wall_ms(), &rc);
-    show_json_word(root, "type", text_of(remote, "type"), &rc);
-    show_json_word(root, "class", text_of(remote, "className"), &rc);
+    show_json_word(root, "type", live_text(remote, "type"), &rc);
+    show_json_word(root, "class", live_text(remote, "className"), &rc);
     show_json_word(root, "text", text, &rc);
     add_value(s, root, remote, &rc);
     free(text);
@@ -291,6 +297,7 @@ static const enum setting_id watch_settings[] = {SET_EVERY, SET_TIMES, SET_DEADL
 const struct prompt_command prompt_watch = {
     .name = "watch",
     .usage = "EXPRESSION",
+    .heading = "In the target",
     .summary = "an expression again and again, with a curve of its numbers",
     .help = "  watch --every=2s process.memoryUsage().heapUsed\n"
             "  watch --times=10 global.cache.size\n"
@@ -306,6 +313,10 @@ const struct prompt_command prompt_watch = {
 
 static int run_terminate(struct session *s, struct prompt_call *c, struct err *e)
 {
+    if (!settings_flag(c->in.settings, SET_YES))
+        return err_set(e, ERR_USAGE,
+            "Node dies of it where a timer's callback is what runs, and ends a request without an "
+            "answer where it is that: add --yes to agree");
     cJSON *answer = NULL;
     int rc = session_call(s, PROTO_RUNTIME_TERMINATE_EXECUTION, NULL, 0, &answer, e);
     cJSON_Delete(answer);
@@ -316,13 +327,21 @@ static int run_terminate(struct session *s, struct prompt_call *c, struct err *e
     return rc;
 }
 
+static const enum setting_id terminate_settings[] = {SET_YES, SET_END};
+
 const struct prompt_command prompt_terminate = {
     .name = "terminate",
-    .usage = "",
+    .usage = "--yes",
     .summary = "ends the JavaScript that the target runs at this moment",
     .help =
-        "Runtime.terminateExecution: for a server that is stuck in a loop of its own. Where it is\n"
-        "not, the request that it works on just now is what ends. What eval runs ends by itself\n"
-        "after --deadline.\n",
+        "Runtime.terminateExecution, for a server that is stuck in a loop of its own. Node 18 to "
+        "26\n"
+        "go on where the loop is in a request's handler, in nextTick or behind an await; where it "
+        "is\n"
+        "in the callback of a timer or of setImmediate, the process ends with exit code 1. Where\n"
+        "nothing is stuck, what runs just then ends. What eval itself runs cannot be ended so, "
+        "for\n"
+        "Node hears nothing meanwhile: its --deadline ends it.\n",
+    .settings = terminate_settings,
     .run = run_terminate,
 };

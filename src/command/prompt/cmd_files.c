@@ -141,8 +141,12 @@ const struct prompt_command prompt_retainers = {
     .name = "retainers",
     .usage = "[N|FILE] @ID",
     .summary = "who holds an object, or with --class all of a class",
-    .help = "  retainers @12345         in the latest snapshot\n"
-            "  retainers 1 --class '^Session$'\n",
+    .help =
+        "  retainers @12345         in the latest snapshot\n"
+        "  retainers 1 --class '^Session$'\n"
+        "The way to an object begins at the roots; \"variable\" is one of a function's scope. The\n"
+        "ids on it are for inspect and further retainers. With --class the ways of all objects\n"
+        "are put together: [] stands for any index, # for any number in a name.\n",
     .json = "heaptap.retainers/1",
     .completes = FILES | COMPLETE_IDS | COMPLETE_CLASSES,
     .shell = &command_retainers,

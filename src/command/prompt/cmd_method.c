@@ -40,6 +40,9 @@ static int refuse(const char *method, const cJSON *params, struct err *e)
             "the target would stand still for a snapshot that nobody keeps: snapshot takes one, "
             "after "
             "asking the guard, and timeline records");
+    if (strcmp(method, PROTO_RUNTIME_TERMINATE_EXECUTION) == 0)
+        return err_set(e, ERR_REFUSED,
+            "Node dies of it where a timer's callback is what runs: terminate --yes does it");
     if (inner && (strcmp(method, PROTO_NODE_WORKER_SEND_MESSAGE_TO_WORKER) == 0 ||
                      strcmp(method, "Target.sendMessageToTarget") == 0)) {
         if (json_parse(inner, strlen(inner), &tree, e) != 0) {
@@ -111,6 +114,7 @@ static int run_events(struct session *s, struct prompt_call *c, struct err *e)
 const struct prompt_command prompt_events = {
     .name = "events",
     .usage = "on|off [DOMAIN|EVENT]",
+    .heading = "The target's own protocol",
     .summary = "shows events of the protocol as they come",
     .help = "  events on\n"
             "  events on HeapProfiler\n"

@@ -161,11 +161,13 @@ const struct prompt_command prompt_metrics = {
     .name = "metrics",
     .aliases = "mem",
     .usage = "[QUESTION]",
-    .summary = "the target's memory now; --watch goes on; or a question to the record",
+    .heading = "Memory",
+    .summary = "the target's memory now, with a curve, or as the record has it",
     .help = "  metrics\n"
             "  metrics --watch --every 2s          a line and a curve each, until Ctrl-C\n"
-            "  metrics trend                       as heaptap metrics: latest, trend, compare,\n"
-            "                                      requests, classes, sites\n",
+            "  metrics trend                       from the record\n"
+            "The record answers latest, trend, compare, requests, classes and sites, as heaptap\n"
+            "metrics does in a shell.\n",
     .json = "heaptap.reading/1",
     .choices = "latest trend compare requests classes sites",
     .shell = &command_metrics,

@@ -61,6 +61,7 @@ static const enum setting_id with_csv[] = {SET_CSV, SET_END};
 const struct prompt_command prompt_targets = {
     .name = "targets",
     .usage = "",
+    .heading = "Targets",
     .summary = "the targets of this session: its processes and their workers",
     .help = "use N makes one of them the one that commands are about; use ADDRESS attaches to\n"
             "another process. Those of this host are listed by `heaptap targets` in a shell.\n",

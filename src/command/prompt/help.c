@@ -2,23 +2,39 @@
 #include "command/prompt/help.h"
 
 #include "command/prompt/catalogue.h"
+#include "show/fill.h"
 #include "show/json.h"
 
 #include <ctype.h>
 #include <string.h>
 
-#define NAME_COLUMNS 34
+#define NAME_COLUMNS   13
+#define OPTION_COLUMNS 26
+
+/* "  NAME         what it is", filled behind the name. */
+static void put_item(const struct show_out *o, const char *name, size_t columns, const char *text)
+{
+    struct show_out prose = show_prose(o);
+    struct err ignored = ERR_NONE;
+    size_t length = strlen(name);
+    fprintf(o->file, "  %s%s%s", show_on(o, SHOW_BOLD), name, show_off(o));
+    if (length > columns)
+        fprintf(o->file, "\n%*s", (int)columns + 3, "");
+    else
+        fprintf(o->file, "%*s", (int)(columns - length) + 1, "");
+    (void)!show_fill(&prose, text, strlen(text), columns + 3, columns + 3, &ignored);
+}
 
 static void put_option(const struct show_out *o, enum setting_id id)
 {
     const struct setting *s = setting_get(id);
-    char left[128];
+    char left[128], text[512];
+    bool value = s->fallback && s->type != SETTING_FLAG;
     snprintf(left, sizeof left, "--%s%s%s", s->name, s->argument ? " " : "",
         s->argument ? s->argument : "");
-    fprintf(o->file, "  %-26s %s", left, s->help);
-    if (s->fallback && s->type != SETTING_FLAG)
-        fprintf(o->file, " (default %s)", s->fallback);
-    fputc('\n', o->file);
+    snprintf(text, sizeof text, "%s%s%s%s", s->help, value ? " (default " : "",
+        value ? s->fallback : "", value ? ")" : "");
+    put_item(o, left, OPTION_COLUMNS, text);
 }
 
 void help_command(const struct show_out *o, const struct prompt_command *p)
@@ -29,7 +45,9 @@ void help_command(const struct show_out *o, const struct prompt_command *p)
     if (p->aliases)
         fprintf(o->file, "also: %s\n", p->aliases);
     if (p->help)
-        fprintf(o->file, "\n%s", p->help);
+        fputc('\n', o->file);
+    if (p->help)
+        show_page(o, p->help);
     if (settings && *settings != SET_END)
         fprintf(o->file, "\nOptions:\n");
     for (; settings && *settings != SET_END; settings++)
@@ -40,18 +58,22 @@ void help_command(const struct show_out *o, const struct prompt_command *p)
 
 static void put_list(const struct show_out *o)
 {
+    show_page(o,
+        "To find a leak:\n"
+        "  snapshot; then use the server; snapshot; diff     which classes grow\n"
+        "  retainers --class NAME                            who holds them\n"
+        "  survivors                                         which lines allocate what stays\n");
     for (const struct prompt_command *const *c = prompt_table; *c; c++) {
-        char left[96];
-        snprintf(left, sizeof left, "%s%s%s", (*c)->name, *(*c)->usage ? " " : "", (*c)->usage);
-        fprintf(o->file, "  %-*s %s\n", NAME_COLUMNS, left, (*c)->summary);
+        if ((*c)->heading)
+            fprintf(o->file, "\n%s\n", (*c)->heading);
+        put_item(o, (*c)->name, NAME_COLUMNS, (*c)->summary);
     }
-    fprintf(o->file,
-        "  %-*s %s\n\n"
-        "Any command may end in | PROGRAM, > FILE or >> FILE; several stand on a line with ;\n"
-        "between them. help COMMAND tells more, help HeapProfiler.enable what a method takes.\n"
-        "To find a leak: snapshot, use the server, snapshot, diff, retainers --class NAME,\n"
-        "survivors.\n",
-        NAME_COLUMNS, "Domain.method {JSON}", prompt_method.summary);
+    put_item(o, prompt_method.name, NAME_COLUMNS, prompt_method.summary);
+    fputc('\n', o->file);
+    show_page(o,
+        "help COMMAND tells how each is used, help HeapProfiler.enable what a method takes. Any\n"
+        "command may end in | PROGRAM, > FILE or >> FILE; several stand on a line with ; between\n"
+        "them.\n");
 }
 
 static int list_json(const struct show_out *o, struct err *e)

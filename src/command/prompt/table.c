@@ -29,12 +29,12 @@ const struct prompt_command *const prompt_table[] = {
     &prompt_watch,
     &prompt_eval,
     &prompt_terminate,
-    &prompt_events,
     &prompt_sql,
     &prompt_set,
     &prompt_source,
     &prompt_help,
     &prompt_quit,
+    &prompt_events,
     NULL,
 };
 

@@ -32,8 +32,9 @@ struct prompt_command {
     const char *name;
     const char *aliases; /* with blanks between them; NULL: none */
     const char *usage;   /* behind the name */
+    const char *heading; /* of the part of help's list that begins with it; NULL: none does */
     const char *summary; /* one line without a full stop */
-    const char *help;    /* more lines, each ending in a newline; NULL: none */
+    const char *help;    /* more, as show_page prints it; NULL: none */
     const char *json;    /* "schema" of its JSON form; NULL: it answers with nothing */
     enum script_kind kind;
     unsigned completes;
