@@ -12,7 +12,8 @@
 
 #include <sqlite3.h>
 
-#define MARK_PAUSE_US 2000 /* between two tries to turn WAL on */
+#define MARK_PAUSE_US 2000  /* between two tries to turn WAL on */
+#define STOP_STEPS    10000 /* of SQLite's machine between two looks: about a millisecond */
 
 struct lite {
     sqlite3 *handle; /* owned */
@@ -45,6 +46,7 @@ static int fail(struct lite *db, int code, struct err *e)
     case SQLITE_CANTOPEN:
         return err_set_errno(
             e, ERR_DB, sqlite3_system_errno(db->handle), "cannot open database %s", path);
+    case SQLITE_INTERRUPT: return err_set(e, ERR_CANCELLED, "ended before it was answered");
     case SQLITE_NOMEM: return err_set(e, ERR_NOMEM, "database %s: out of memory", path);
     default: return err_set(e, ERR_DB, "database %s: %s", path, sqlite3_errmsg(db->handle));
     }
@@ -136,6 +138,16 @@ const char *lite_path(const struct lite *db)
 void lite_set_busy(struct lite *db, int busy_ms)
 {
     sqlite3_busy_timeout(db->handle, busy_ms);
+}
+
+static int is_stopped(void *stop)
+{
+    return atomic_load((const atomic_bool *)stop);
+}
+
+void lite_set_stop(struct lite *db, const atomic_bool *stop)
+{
+    sqlite3_progress_handler(db->handle, STOP_STEPS, stop ? is_stopped : NULL, (void *)stop);
 }
 
 int lite_exec(struct lite *db, const char *sql, struct err *e)

@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 struct lite;
@@ -19,6 +20,8 @@ int lite_open(const char *path, enum lite_mode mode, int busy_ms, struct lite **
 void lite_close(struct lite *db); /* NULL is fine; statements must be finalized */
 const char *lite_path(const struct lite *db);
 void lite_set_busy(struct lite *db, int busy_ms);
+/* A statement that runs when *stop becomes true ends with ERR_CANCELLED. */
+void lite_set_stop(struct lite *db, const atomic_bool *stop);
 
 /* Runs one or more statements without results or parameters. */
 int lite_exec(struct lite *db, const char *sql, struct err *e) MUST_USE;

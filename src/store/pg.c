@@ -327,6 +327,11 @@ void pg_close(struct pg *pg)
     free(pg);
 }
 
+void pg_set_stop(struct pg *pg, const atomic_bool *stop)
+{
+    pg->stop = stop;
+}
+
 void pg_set_patience(struct pg *pg, int64_t us)
 {
     pg->patience_us = us;

@@ -47,6 +47,8 @@ int pg_connect(const struct pg_options *options, int64_t deadline_us, const atom
 void pg_close(struct pg *pg); /* NULL is fine */
 /* How long one call below may go without a sign of life from the server. */
 void pg_set_patience(struct pg *pg, int64_t us);
+/* Another stop than that of pg_connect, from now on. */
+void pg_set_stop(struct pg *pg, const atomic_bool *stop);
 
 /* What went wrong in the last call. */
 enum pg_trouble {

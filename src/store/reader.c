@@ -15,6 +15,7 @@
 
 #define BUSY_MS        5000
 #define CONNECT_US     10000000
+#define PATIENCE_US    (INT64_C(86400) * 1000000) /* with a question of the user's */
 #define PARAMETERS     4
 #define PG_TIME_LENGTH 64 /* "2026-01-31 23:59:59.123456+00" */
 
@@ -111,6 +112,13 @@ int reader_version(const struct reader *r)
 
 /* ---- asking ---- */
 
+static int prepare_rows(struct reader_rows *rows, struct err *e)
+{
+    rows->row = -1;
+    rows->times = calloc((size_t)pg_columns(rows->result) + 1, sizeof *rows->times);
+    return rows->times ? 0 : err_set(e, ERR_NOMEM, "no memory for an answer");
+}
+
 /* Every question gets all parameters; types are given because "$1 IS NULL" tells none. */
 static int ask_postgres(struct reader *r, const char *sql, int count, const char *const *values,
     struct reader_rows *rows, struct err *e)
@@ -121,12 +129,7 @@ static int ask_postgres(struct reader *r, const char *sql, int count, const char
         rc = pg_query(
             r->pg, sql, count, count == PARAMETERS ? types : NULL, values, &rows->result, e);
     pg_rollback(r->pg);
-    rows->row = -1;
-    if (rc == 0) {
-        rows->times = calloc((size_t)pg_columns(rows->result) + 1, sizeof *rows->times);
-        rc = rows->times ? 0 : err_set(e, ERR_NOMEM, "no memory for an answer");
-    }
-    return rc;
+    return rc ? rc : prepare_rows(rows, e);
 }
 
 static int ask_lite(struct reader *r, const char *sql, int count, const char *const *values,
@@ -164,9 +167,64 @@ static int ask(struct reader *r, const char *sql, int count, const char *const *
     return rc;
 }
 
-int reader_ask_sql(struct reader *r, const char *sql, struct reader_rows **ret, struct err *e)
+/* What a cursor can be declared for: only of these can a part be had. */
+static bool gives_rows(const char *sql)
 {
-    return ask(r, sql, 0, NULL, ret, e);
+    static const char *const words[] = {"select", "with", "values", "table", "("};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strncasecmp(sql, words[i], strlen(words[i])) == 0)
+            return true;
+    return false;
+}
+
+/* The server looks whether anybody still waits for the answer: who gives up closes the connection.
+ * Before version 14 it could not. */
+#define WATCH_CLIENT                                                                               \
+    "SELECT set_config('client_connection_check_interval', '1000', true)"                          \
+    " WHERE current_setting('client_connection_check_interval', true) IS NOT NULL"
+
+static int ask_postgres_for_part(
+    struct reader *r, const char *sql, int64_t most, struct reader_rows *rows, struct err *e)
+{
+    bool part = gives_rows(sql);
+    char *declare = part ? text_format("DECLARE asked NO SCROLL CURSOR FOR %s", sql) : NULL;
+    char fetch[64];
+    snprintf(fetch, sizeof fetch, "FETCH %lld FROM asked", (long long)most);
+    int rc = part && !declare ? err_set(e, ERR_NOMEM, "no memory for a question")
+                              : pgschema_begin(r->pg, r->schema, PGSCHEMA_READ, e);
+    if (rc == 0)
+        rc = pg_query(r->pg, WATCH_CLIENT, 0, NULL, NULL, NULL, e);
+    if (rc == 0 && part)
+        rc = pg_query(r->pg, declare, 0, NULL, NULL, NULL, e);
+    if (rc == 0)
+        rc = pg_query(r->pg, part ? fetch : sql, 0, NULL, NULL, &rows->result, e);
+    pg_rollback(r->pg);
+    free(declare);
+    char *place = rc ? strstr(e->text, " LINE 1: DECLARE asked") : NULL;
+    if (place) /* it points into our words */
+        *place = '\0';
+    return rc ? rc : prepare_rows(rows, e);
+}
+
+int reader_ask_sql(struct reader *r, const char *sql, int64_t most, const atomic_bool *stop,
+    struct reader_rows **ret, struct err *e)
+{
+    struct reader_rows *rows = calloc(1, sizeof *rows);
+    if (!rows)
+        return err_set(e, ERR_NOMEM, "no memory for an answer");
+    if (r->pg) {
+        pg_set_stop(r->pg, stop);
+        pg_set_patience(r->pg, PATIENCE_US);
+    } else {
+        lite_set_stop(r->lite, stop);
+    }
+    int rc =
+        r->pg ? ask_postgres_for_part(r, sql, most, rows, e) : ask_lite(r, sql, 0, NULL, rows, e);
+    if (rc == 0)
+        *ret = rows;
+    else
+        reader_rows_free(rows);
+    return rc;
 }
 
 int reader_ask(struct reader *r, const char *name, const struct reader_filter *filter,

@@ -6,6 +6,8 @@
 #include "store/database.h"
 #include "store/store.h"
 
+#include <stdatomic.h>
+
 struct reader;
 struct reader_rows;
 
@@ -32,9 +34,10 @@ struct reader_filter {
 /* Runs queries/NAME.sql, or queries/NAME.sqlite.sql and NAME.postgres.sql where they differ. */
 int reader_ask(struct reader *r, const char *name, const struct reader_filter *filter,
     struct reader_rows **ret, struct err *e) MUST_USE;
-/* Runs a query of the caller's without parameters (for the prompt's sql command). */
-int reader_ask_sql(
-    struct reader *r, const char *sql, struct reader_rows **ret, struct err *e) MUST_USE;
+/* Runs a statement of the user's, for at most `most` rows. It may take long, but ends with
+ * ERR_CANCELLED soon after *stop became true. */
+int reader_ask_sql(struct reader *r, const char *sql, int64_t most, const atomic_bool *stop,
+    struct reader_rows **ret, struct err *e) MUST_USE;
 
 struct reader_value {
     enum { READER_NULL, READER_INTEGER, READER_REAL, READER_TEXT } type;

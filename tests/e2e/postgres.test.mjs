@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { assertError, assertExit, heaptap, house, startHeaptap, startTarget, until, workspace } from './lib.mjs';
+import { assertError, assertExit, heaptap, house, jsonLines, startHeaptap, startTarget, until, workspace } from './lib.mjs';
 
 const { PGHOST, PGPORT, PGUSER, TEST_POSTGRES } = process.env;
 assert.ok(TEST_POSTGRES, 'run this under tests/postgres/with-postgres');
@@ -54,6 +54,37 @@ test('the guide\'s variables ship a run, and its queries answer in psql', async 
     assertExit(status, 0);
     assert.equal(JSON.parse(status.stdout).postgres.runs[0].missing, 0);
     assert.deepEqual(JSON.parse(status.stdout).sqlite.waiting, []);
+});
+
+test("the prompt's sql asks PostgreSQL where it is in use: it only reads, and can be ended", async (t) => {
+    const ws = workspace(t);
+    const db = database();
+    const target = await startTarget(t);
+    const env = { ENABLE_MEMORY_DB_LOGGING: 'true', DATABASE_URL: db.url };
+    const ask = async (commands, ...args) => {
+        const run = await heaptap(t, ws, ['attach', String(target.port), '--json', '--dir', ws.dir, ...args,
+            '-c', commands], { env });
+        return { code: run.code, answers: jsonLines(run.stdout), run };
+    };
+    psql(db, '-c', 'CREATE TABLE precious AS SELECT 1 AS n');
+    const first = await ask(`sql SELECT current_setting('server_version_num')::int > 90000 AS postgres, now() AS time, NULL AS none;
+        sql DELETE FROM precious; sql COMMIT; sql DELETE FROM precious; sql SELECT 1 FROM nowhere;
+        sql SELECT generate_series(1, 200000) AS n; sql SHOW search_path`);
+    const [row, deleted, , again, unknown, many, shown] = first.answers;
+    assert.deepEqual(row.rows.map(({ postgres, none }) => [postgres, none]), [['t', null]]);
+    assert.match(row.rows[0].time, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+    assert.match(deleted.error, /read-only transaction/);
+    assert.match(again.error, /read-only transaction/);
+    assert.match(unknown.error, /nowhere/);
+    assert.deepEqual([many.rows.length, many.cut], [100000, true]);
+    assert.equal(shown.rows.length, 1);
+    assert.equal(psql(db, '-c', 'SELECT n FROM precious'), '1');
+    const next = await ask('sql SELECT count(*) AS n FROM memory_metrics');
+    assert.ok(next.answers[0].rows[0].n > 0, 'the first session shipped its readings');
+    const slow = await ask('sql SELECT pg_sleep(600)', '--timeout', '2s');
+    assert.equal(slow.code, 124);
+    await until(() => psql(db, '-c', "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(600)%' AND pid <> pg_backend_pid()") === '0',
+        'the server to give up a question that nobody waits for');
 });
 
 test('a server that goes away in the middle costs no row: the end says so and db ship sends the rest', async (t) => {

@@ -1,4 +1,5 @@
-/* sql: a question to the record, which this session is part of. */
+/* sql: a question to the record, which this session is part of: to PostgreSQL where that is in use,
+ * else to SQLite. */
 #include "command/prompt/table.h"
 
 #include "command/prompt/session.h"
@@ -62,7 +63,7 @@ static int read_answer(struct answer *a, struct reader *reader, struct err *e)
 {
     struct reader_rows *rows = NULL;
     bool row = false;
-    int rc = reader_ask_sql(reader, a->query, &rows, e);
+    int rc = reader_ask_sql(reader, a->query, ROWS_MAX + 1, &a->session->interrupted, &rows, e);
     int columns = rc == 0 ? reader_columns(rows) : 0;
     if (columns > COLUMNS_MAX)
         rc = err_set(e, ERR_USAGE, "an answer has at most %d columns here", COLUMNS_MAX);
@@ -73,7 +74,7 @@ static int read_answer(struct answer *a, struct reader *reader, struct err *e)
             rc = err_set(e, ERR_NOMEM, "out of memory");
     }
     while (rc == 0 && columns > 0 && (rc = reader_next(rows, &row, e)) == 0 && row) {
-        if (a->rows == ROWS_MAX || session_interrupted(a->session)) {
+        if (a->rows == ROWS_MAX) {
             a->cut = true;
             break;
         }
@@ -87,10 +88,15 @@ static int ask(void *arg, struct err *e)
 {
     struct answer *a = arg;
     struct reader *reader = NULL;
-    int rc = reader_open_file(journal_path(a->session->logbook.journal), &reader, e);
+    const struct database *database = a->session->logbook.database;
+    int rc = reader_open(database, &reader, e);
+    if (rc && database_is_postgres(database))
+        err_context(e, "this session's rows wait in %s", database_path(database));
     if (rc == 0)
         rc = read_answer(a, reader, e);
     reader_close(reader);
+    if (rc == ERR_CANCELLED)
+        err_set(e, rc, "ended by Ctrl-C");
     return rc;
 }
 
@@ -136,9 +142,13 @@ static struct show_table *make_table(const struct answer *a, struct show_column 
 static int put_answer(const struct show_out *o, const struct answer *a, struct err *e)
 {
     struct show_column columns[COLUMNS_MAX];
-    struct show_table *t = make_table(a, columns);
+    struct show_table *t = a->columns ? make_table(a, columns) : NULL; /* COMMIT and its like */
     cJSON *rows = NULL;
-    int rc = o->format == SHOW_JSON ? show_table_json(t, &rows, e) : show_table(o, t, e);
+    int rc = 0;
+    if (!t && o->format == SHOW_JSON)
+        rows = cJSON_CreateArray();
+    else if (t)
+        rc = o->format == SHOW_JSON ? show_table_json(t, &rows, e) : show_table(o, t, e);
     if (rc == 0 && rows) {
         cJSON *root = show_json_object(NULL, NULL, &rc);
         show_json_word(root, "schema", "heaptap.sql/1", &rc);
@@ -159,7 +169,7 @@ static int run(struct session *s, struct prompt_call *c, struct err *e)
                       : err_set(e, ERR_USAGE, "expected a question; see help sql");
     if (rc == 0)
         rc = session_apart(s, ask, &a, e);
-    if (rc == 0 && a.columns > 0)
+    if (rc == 0)
         rc = put_answer(&c->out, &a, e);
     free_answer(&a);
     return rc;
@@ -170,11 +180,15 @@ static const enum setting_id with_csv[] = {SET_CSV, SET_END};
 const struct prompt_command prompt_sql = {
     .name = "sql",
     .usage = "QUERY",
-    .summary = "asks the record (SQLite), this session's readings included; it only reads",
+    .heading = "This session",
+    .summary = "a question to the record, this session's readings included",
     .help =
         "  sql SELECT label, heap_used, created_at FROM memory_metrics ORDER BY seq DESC LIMIT 5\n"
         "  sql SELECT file, state, pause_ms FROM heap_snapshots\n"
-        "docs/database.md describes the tables.\n",
+        "It only reads, at most 100,000 rows. With PostgreSQL in use (--db, DATABASE_URL) that is\n"
+        "asked, which has a row about a second after it was measured; else SQLite. "
+        "docs/database.md\n"
+        "describes the tables.\n",
     .json = "heaptap.sql/1",
     .kind = SCRIPT_EXPRESSION,
     .settings = with_csv,
