@@ -160,6 +160,7 @@ static int add_snapshot(struct evidence *r, struct reader_rows *rows, struct err
     struct evidence_snapshot s = {.id = integer(rows, 0),
         .wall_ms = wall_ms(rows, 2),
         .timeline = timeline,
+        .probed = is_text(rows, 8, "probe"),
         .file = text(rows, 4),
         .epoch = integer(rows, 5),
         .complete = is_text(rows, 6, "complete"),

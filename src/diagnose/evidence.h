@@ -21,6 +21,7 @@ struct evidence_snapshot {
     int64_t id, wall_ms, epoch;
     bool complete; /* the file was whole when it was written, and nobody has deleted it since */
     bool timeline;
+    bool probed;          /* by a probe, which reads the floor on both sides of it */
     char *file;           /* owned, "" if unknown */
     char *state, *reason; /* owned; reason "" if there is none */
 };

@@ -90,13 +90,23 @@ static void add_minima(const struct evidence_target *t, enum kind kind, struct s
     }
 }
 
-/* The hook's floors unless there are far fewer of them: they leave the young generation out, in a
- * probe compiled code, too, and what snapshots left behind. */
+/* Floors that the hook should have noted at least. A probe notes one with each reading, but for
+ * those behind snapshots. */
+static size_t floors_expected(const struct evidence_target *t)
+{
+    size_t count = count_after_gc(t), probed = 0;
+    for (size_t i = 0; i < t->snapshot_count; i++)
+        probed += t->snapshots[i].probed && t->snapshots[i].complete;
+    return count > probed ? count - probed : 0;
+}
+
+/* The hook's floors where there are more of them: they leave the young generation out, in a probe
+ * compiled code, too, and what snapshots left behind. */
 static int make_series(
     const struct evidence_target *t, enum kind kind, struct series *ret, struct err *e)
 {
     size_t after_gc = count_after_gc(t);
-    bool hook = kind != KIND_RSS && t->floors.count >= 3 && 3 * t->floors.count >= 2 * after_gc &&
+    bool hook = kind != KIND_RSS && t->floors.count >= 3 && t->floors.count >= floors_expected(t) &&
                 (kind == KIND_HEAP || isfinite(t->floors.external[0]));
     const double *values = kind == KIND_HEAP ? t->floors.bytes : t->floors.external;
     int rc = new_series(hook ? t->floors.count : t->reading_count, ret, e);
