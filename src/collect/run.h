@@ -77,6 +77,7 @@ struct run_requests {
     double overhead_max;
     int64_t in_flight; /* at the latest beat */
     bool followed;     /* the hook is in */
+    bool was_followed; /* it has been */
 };
 
 /* What is known of one target; texts come from outside. It outlives the target itself. */

@@ -28,6 +28,7 @@
         */
 #define REQUEST_MAX_US     (60 * 1000000LL) /* how long a request may take between its snapshots */
 #define ENABLE_DEADLINE_US (10 * 1000000LL)
+#define TURN_RETRY_US      (5 * 1000000LL) /* after another capture on this host had the turn */
 #define IDS                64 /* request ids that are remembered for rows that come late */
 #define NAME_MAX_BYTES     200
 #define LABEL_OWN_MAX      64 /* bytes of --label in a file's name */
@@ -366,7 +367,10 @@ void run_pairs_captured(struct watched *w, const struct capture_outcome *o)
     int64_t stall_us = p->stall_us + (p->standing ? clock_monotonic_us() - p->stood_since_us : 0);
     int64_t rest_us = guard_rest_us(stall_us, w->run->options.max_pause_share);
     if (o->state == CAPTURE_REFUSED) {
-        int64_t retry_us = guard_retry_us(w->run->options.snapshot_interval_us, w->memory.refusals);
+        int64_t retry_us =
+            o->verdict.answer == GUARD_REFUSE
+                ? guard_retry_us(w->run->options.snapshot_interval_us, w->memory.refusals)
+                : TURN_RETRY_US;
         rest_us = rest_us > retry_us ? rest_us : retry_us;
     }
     int64_t rested_at_us = clock_monotonic_us() + rest_us;

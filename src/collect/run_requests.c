@@ -287,7 +287,7 @@ static void on_following(void *arg)
     struct watched *w = arg;
     struct run_requests *q = &w->facts.requests;
     w->hook_routes = 0;
-    q->followed = true;
+    q->followed = q->was_followed = true;
     for (size_t i = 0; i < q->route_count; i++)
         w->route_base[i] = q->routes[i].requests;
     run_pairs_follow(w);

@@ -184,8 +184,13 @@ void recap_requests_text(const struct show_out *out, const struct run_requests *
     struct err e = ERR_NONE;
     char total[TEXT_SHORT], recorded[TEXT_SHORT], aborted[TEXT_SHORT], lost[TEXT_SHORT];
     char pairs[TEXT_SHORT], passed[TEXT_SHORT];
-    if (requests_of(q) == 0)
+    if (requests_of(q) == 0) {
+        if (q->was_followed)
+            fprintf(out->file,
+                "    no request was seen: it had none, or another process serves (a proxy, a "
+                "cluster's worker)\n");
         return;
+    }
     fprintf(out->file, "    %s requests, %s recorded, %s given up by clients",
         text_count(total, requests_of(q)), text_count(recorded, q->rows),
         text_count(aborted, q->aborted));

@@ -357,14 +357,14 @@ test('the route that keeps 5 KB a request is named, the others are not, also fro
             response.end(garbage.slice(0, 100));
         });
         server.listen(0, '127.0.0.1', () => console.log('listening on http://127.0.0.1:' + server.address().port));` });
-    const run = await follow(t, ws, target, ['--gc-floor', '1500ms', '--live-profile', 'off', '--duration', '40s']);
+    const run = await follow(t, ws, target, ['--gc-floor', '1s', '--live-profile', 'off', '--duration', '26s']);
     const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
     const ask = (page) => new Promise((resolve, reject) => {
         http.get(target.url + page, { agent }, (r) => r.resume().on('end', resolve)).on('error', reject);
     });
     const pages = ['/a', '/leak', '/b', '/c'];
     let busiest = 0;
-    const turn = setInterval(() => busiest++, 3000);
+    const turn = setInterval(() => busiest++, 2000);
     let over = false;
     run.done.then(() => (over = true), () => (over = true));
     await Promise.all(Array.from({ length: 8 }, async () => {
@@ -410,4 +410,44 @@ test('a server with patched or frozen globals, and without eval, keeps working',
     assertExit(run, 0);
     assert.match(run.stderr, /requests cannot be followed|cannot be watched|only the heap's own figures/);
     await get(target.url, '/hello', 5);
+});
+
+test('a process that serves nothing is said to have had no request', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t, { node: '22', code: 'setInterval(() => {}, 100)', listens: false });
+    const run = await heaptap(t, ws, ['run', String(target.port), '--requests', '--no-snapshots',
+        '--duration', '2s', ...ws.own]);
+    assertExit(run, 0);
+    assert.match(run.stdout, /no request was seen/);
+});
+
+// The target is hostile: here it changes what the hook hands over.
+test('rows that are none end the following with one line, and the run goes on', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t, { node: '22', code: `const http = require('http');
+        const s = http.createServer((q, r) => { Buffer.prototype.toString = () => '@@@@'; r.end('ok'); });
+        s.listen(0, '127.0.0.1', () => console.log('listening on http://127.0.0.1:' + s.address().port));` });
+    const run = await follow(t, ws, target);
+    await get(target.url, '/hello', 3);
+    await run.printed(/the requests hook sent something else than/, 'stdout');
+    await subscribed(target.ws, false);
+    await get(target.url, '/hello', 3);
+    await run.end();
+    assert.equal(run.stdout.split('the requests hook sent').length, 2);
+    assert.deepEqual(pairs(ws), []);
+});
+
+test('a target that is killed in the middle: what there is is kept and told', async (t) => {
+    const ws = workspace(t);
+    const target = await serverOf(t, '22', 'http');
+    const run = await follow(t, ws, target, ['--give-up', '1s']);
+    await get(target.url, '/hello', 5);
+    await run.followed(5);
+    await sleep(1200); // a beat brings the counts
+    target.child.kill('SIGKILL');
+    await run.done;
+    assertExit(run, 3);
+    assert.equal(pairs(ws).length, 5);
+    const { requests } = jsonLines(run.stdout).find((line) => line.type === 'summary').targets[0];
+    assert.equal(requests.routes.find((route) => route.route === '/hello').requests, 5);
 });

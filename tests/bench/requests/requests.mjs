@@ -1,9 +1,10 @@
 // What following requests costs a server: CPU microseconds a request in the target (all its
-// threads), throughput and p99, without the hook, with it counting only, with rows for every
-// request, and with the default budget. The modes take turns in short rounds, so that a noisy
-// machine is noisy for all of them; figures are medians over the rounds, added_us is the median of the
-// differences to the round's own "without", added_low the difference of the least of each mode, which
-// other programs disturb least.
+// threads), throughput and p99, without anything; attached without following; attached with
+// subscribers that do nothing (bare: what the channels themselves cost); with the hook counting only, with
+// rows for every request, and with the default budget. The modes take turns in short rounds, so that a
+// noisy machine is noisy for all of them; figures are medians over the rounds, added_us is the median of
+// the differences to the round's own "without", added_low the difference of the least of each mode, which
+// other programs disturb least, over_bare the median of the differences to the round's own "bare".
 //
 //   tests/bench/requests/requests.mjs [--node 20,24,26] [--server http,express] [--rounds 9] [--seconds 2]
 //       [--modes counting,rows,default]
@@ -31,7 +32,6 @@ const { values } = parseArgs({ options: {
 } });
 const run = (file, args) => execFileSync(file, args, { encoding: 'utf8' }).trim();
 const packages = run(path.join(house, 'scripts/install-test-packages'), []);
-const ticksPerSecond = Number(run('getconf', ['CLK_TCK']));
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'heaptap-bench-'));
 const children = new Set();
 process.on('exit', () => {
@@ -40,7 +40,11 @@ process.on('exit', () => {
 });
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 
-const quiet = ['--requests', '--live-profile', 'off'];
+const attached = ['--live-profile', 'off'];
+const quiet = ['--requests', ...attached];
+const channels = (verb) => `eval ['http.server.request.start', 'http.server.response.finish'].forEach((name) =>
+    process.getBuiltinModule('diagnostics_channel').channel(name).${verb}(globalThis.nothing ??= () => {}))`
+    .replaceAll('\n', ' ');
 const record = (...words) => ({ command: [...words, '--duration', '10m'], ready: /(attached to)/ });
 const modes = values.what === 'allocations' ? {
     without: null,
@@ -49,10 +53,12 @@ const modes = values.what === 'allocations' ? {
     stacks: record('timeline', '--stacks', '--yes'),
 } : values.what === 'live' ? {
     without: null,
-    attached: ['--live-profile', 'off'],
+    attached,
     live: [],
 } : {
     without: null,
+    attached,
+    bare: attached,
     counting: [...quiet, '--requests-sample', '0'],
     rows: [...quiet, '--requests-overhead', '100%'],
     default: quiet,
@@ -78,8 +84,8 @@ function started(file, args, pattern) {
 }
 
 function cpuMicroseconds(pid) {
-    const fields = fs.readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop().split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond * 1e6;
+    return fs.readdirSync(`/proc/${pid}/task`).reduce((sum, thread) =>
+        sum + Number(fs.readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'utf8').split(' ')[0]) / 1000, 0);
 }
 
 async function load(url, seconds) {
@@ -104,10 +110,13 @@ async function measure(target, pid, mode) {
         await follower.ready;
         await new Promise((resolve) => setTimeout(resolve, 1000));
     }
+    const inside = (verb) => mode === 'bare' && run(heaptap, ['attach', target.port, '-c', channels(verb)]);
+    inside('subscribe');
     await load(target.url, 1); // the hook is compiled in it
     const before = cpuMicroseconds(pid);
     const { requests, p99 } = await load(target.url, values.seconds);
     const cost = (cpuMicroseconds(pid) - before) / requests;
+    inside('unsubscribe');
     if (follower) {
         follower.child.kill('SIGINT');
         await follower.child.over;
@@ -140,6 +149,7 @@ for (const server of values.server.split(','))
                 added_us: round(median(results[mode].map((r, i) => r.cost - results.without[i].cost))),
                 added_low: round(Math.min(...results[mode].map((r) => r.cost)) -
                     Math.min(...results.without.map((r) => r.cost))),
+                over_bare: results.bare && round(median(results[mode].map((r, i) => r.cost - results.bare[i].cost))),
                 rate: round(of('rate'), 0), p99_ms: round(of('p99')),
             }));
         }
