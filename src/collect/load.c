@@ -179,7 +179,7 @@ static void send_batch(struct load *load)
             break;
         take_answers(load);
         /* Whatever has ended makes room at once; else there is something to wait for. */
-        if (running == load->options.concurrency || load->next == load->total)
+        if (running == load->options.concurrency || (running && load->next == load->total))
             (void)curl_multi_poll(load->multi, NULL, 0, POLL_MS, NULL);
     }
     for (int i = 0; i < load->options.concurrency; i++) /* what was cut off */
