@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "collect/ask.h"
+#include "collect/host.h"
 #include "cdp/proto.h"
 
 #include <math.h>
@@ -21,6 +22,7 @@ extern const char sampler_source[]; /* sampler.js */
 struct sampler {
     struct cdp_session *session; /* borrowed */
     bool scripted;               /* false: only the heap's own figures */
+    pid_t host_pid;              /* whose rss is read here; 0: the target has to */
     char *object;                /* RemoteObject id of the function's object, owned */
     cJSON *spaces;               /* names of the heap's spaces, owned */
     sampler_ready_fn ready;
@@ -90,7 +92,7 @@ static void got_plain(void *arg, const cJSON *result, const struct err *why)
         do_without(s, NULL);
 }
 
-int sampler_new(struct cdp_session *session, bool scripted, int64_t expiry_us,
+int sampler_new(struct cdp_session *session, bool scripted, pid_t host_pid, int64_t expiry_us,
     sampler_ready_fn ready, void *arg, struct sampler **ret, struct err *e)
 {
     struct sampler *s = calloc(1, sizeof *s);
@@ -100,6 +102,7 @@ int sampler_new(struct cdp_session *session, bool scripted, int64_t expiry_us,
         goto out;
     *s = (struct sampler){.session = session,
         .scripted = scripted,
+        .host_pid = host_pid,
         .ready = ready,
         .ready_arg = arg,
         .problem = ERR_NONE};
@@ -195,6 +198,14 @@ int sampler_parse(
     return 0;
 }
 
+/* The target tells it only where asked to, because finding out costs it more than anything else. */
+static void read_rss(const struct sampler *s, struct sample *sample)
+{
+    int64_t rss;
+    if (s->host_pid && isnan(sample->rss) && host_rss(s->host_pid, &rss) == 0)
+        sample->rss = (double)rss;
+}
+
 static void got_reading(void *arg, const cJSON *result, const struct err *why)
 {
     struct reading *reading = arg;
@@ -208,6 +219,8 @@ static void got_reading(void *arg, const cJSON *result, const struct err *why)
         rc = ask_text(result, &text, &e);
         if (rc == 0)
             rc = sampler_parse(text, s->spaces, &sample, &spaces, &e);
+        if (rc == 0)
+            read_rss(s, &sample);
     } else if (rc == 0) {
         struct proto_runtime_get_heap_usage_result r;
         rc = proto_runtime_get_heap_usage_result_decode(result, &r, &e);
@@ -232,10 +245,12 @@ int sampler_read(struct sampler *s, int64_t deadline_us, sample_fn fn, void *arg
     if (!reading)
         return err_set(e, ERR_NOMEM, "out of memory");
     *reading = (struct reading){s, clock_wall_ms(), fn, arg};
-    int rc = s->scripted ? ask_call_on(s->session, s->object, "function(){return this.read()}",
-                               deadline_us, got_reading, reading, e)
-                         : cdp_call(s->session, PROTO_RUNTIME_GET_HEAP_USAGE, NULL, deadline_us,
-                               got_reading, reading, e);
+    const char *read =
+        s->host_pid ? "function(){return this.read(false)}" : "function(){return this.read(true)}";
+    int rc = s->scripted
+                 ? ask_call_on(s->session, s->object, read, deadline_us, got_reading, reading, e)
+                 : cdp_call(s->session, PROTO_RUNTIME_GET_HEAP_USAGE, NULL, deadline_us,
+                       got_reading, reading, e);
     if (rc)
         free(reading);
     return rc;

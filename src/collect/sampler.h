@@ -6,6 +6,8 @@
 
 #include "cdp/connection.h"
 
+#include <sys/types.h>
+
 struct sampler;
 
 /* One reading; sizes in bytes, NAN where the runtime does not tell. */
@@ -20,9 +22,10 @@ struct sample {
 
 /* Makes the sampler of a session and installs what it needs in the target. ready comes once, never
  * inside this call; why (NULL: all is well) tells why only the heap's own figures can be had.
- * expiry_us: should heaptap vanish, what it installed ends itself after that. */
+ * host_pid: the process in this host's /proc, whose resident memory is then read there; 0: not
+ * known. expiry_us: should heaptap vanish, what it installed ends itself after that. */
 typedef void (*sampler_ready_fn)(void *arg, const struct err *why);
-int sampler_new(struct cdp_session *session, bool scripted, int64_t expiry_us,
+int sampler_new(struct cdp_session *session, bool scripted, pid_t host_pid, int64_t expiry_us,
     sampler_ready_fn ready, void *arg, struct sampler **ret, struct err *e) MUST_USE;
 
 /* Asks for a reading; fn is called once, with the sample or with why. */

@@ -59,17 +59,42 @@
         still = on;
     }
 
+    // What only memoryUsage() tells, the array buffers, costs about as much as all else, because it asks
+    // the system for rss too. They change when external memory does, or after a collection, which
+    // frees them in a thread of its own: so it is asked then, once more after that, and now and then.
+    const readingsAtMost = 16;
+    let readings = 0;
+    let quiet = 0; // readings since a change
+    let externalSeen;
+    let collectionsSeen;
+    let arrayBuffers;
+    const mayHaveChanged = (external) => {
+        const changed = external !== externalSeen || collections !== collectionsSeen;
+        externalSeen = external;
+        collectionsSeen = collections;
+        quiet = changed ? 0 : quiet + 1;
+        return quiet < 2 || ++readings >= readingsAtMost;
+    };
+
     const ms = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - resolutionMs) || 0;
 
     const sampler = {
         stayStill,
         spaces: () => JSON.stringify(v8.getHeapSpaceStatistics().map((space) => space.space_name)),
-        read() {
+        // needsRss: heaptap cannot read it itself, because the process is not of its host.
+        read(needsRss) {
             beats++;
-            const memory = memoryUsage();
-            let text = '[' + memory.heapUsed + ',' + memory.heapTotal + ',' + memory.external + ',' +
-                memory.arrayBuffers + ',' + memory.rss + ',' + v8.getHeapStatistics().heap_size_limit +
-                ',' + (observer ? collections + ',' + major + ',' + collectionMs : 'null,null,null');
+            const heap = v8.getHeapStatistics();
+            let external = heap.external_memory;
+            let rss = null;
+            const mustAsk = needsRss || !observer || external === undefined;
+            if (mayHaveChanged(external) || mustAsk) {
+                ({ external, arrayBuffers, rss } = memoryUsage());
+                readings = 0;
+            }
+            let text = '[' + heap.used_heap_size + ',' + heap.total_heap_size + ',' + external + ',' +
+                arrayBuffers + ',' + rss + ',' + heap.heap_size_limit + ',' +
+                (observer ? collections + ',' + major + ',' + collectionMs : 'null,null,null');
             if (delay) {
                 text += ',' + ms(delay.mean) + ',' + ms(delay.max);
                 delay.reset();

@@ -117,8 +117,8 @@ static void make_sampler(struct target *t)
     find_on_host(t);
     if (t->passive)
         t->known(t, NULL);
-    else if (sampler_new(
-                 t->session, is_scripted(t), t->expiry_us, sampler_ready, t, &t->sampler, &e) != 0)
+    else if (sampler_new(t->session, is_scripted(t), t->identity.host_pid, t->expiry_us,
+                 sampler_ready, t, &t->sampler, &e) != 0)
         t->known(t, &e);
 }
 

@@ -505,6 +505,32 @@ test('--match picks the process to watch', async (t) => {
     );
 });
 
+// The process is not asked for its array buffers each time, so what it does is followed, not missed.
+test('readings follow buffers that come and go, on every Node', async (t) => {
+    const code = `process.stdin.on('data', (text) => {
+            globalThis.kept = String(text).includes('more') ? Buffer.alloc(30 * 1048576, 1) : undefined;
+            gc();
+        });`;
+    await Promise.all(versions.map(async (node) => {
+        const ws = workspace(t);
+        const target = await startTarget(t, { node, listens: false, code, flags: ['--expose-gc'] });
+        const run = startHeaptap(t, ws, ['run', '--json', '--metrics-interval', '100ms', '--no-snapshots',
+            '--live-profile', 'off', '--no-diagnosis', ...ws.own, String(target.port)]);
+        const readings = () => jsonLines(run.stdout.slice(0, run.stdout.lastIndexOf('\n') + 1))
+            .filter((line) => line.type === 'metrics');
+        const shows = (judge) => until(() => readings().slice(-1).find(judge),
+            () => `Node ${node}: ${JSON.stringify(readings().map((row) => [row.array_buffers, row.external, row.rss]))}`);
+        const before = await shows((row) => row.array_buffers < 5);
+        target.child.stdin.write('more\n');
+        const more = await shows((row) => row.array_buffers >= 30);
+        assert.ok(more.external >= 30 && more.rss > before.rss + 15, JSON.stringify([before, more]));
+        target.child.stdin.write('none\n');
+        await shows((row) => row.array_buffers < 5 && row.rss < more.rss - 15);
+        run.child.kill('SIGINT');
+        assertExit(await run.done, 0);
+    }));
+});
+
 test('workers of a process are targets of the run', async (t) => {
     const ws = workspace(t);
     const code = `const { Worker } = require('node:worker_threads');
