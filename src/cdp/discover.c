@@ -39,16 +39,21 @@ const char *runtime_name(enum runtime_kind kind)
     return names[kind];
 }
 
+static void free_entry(struct discover_entry *entry)
+{
+    free(entry->id);
+    free(entry->type);
+    free(entry->title);
+    free(entry->url);
+    free(entry->path);
+}
+
 void discovery_free(struct discovery *d)
 {
     if (!d)
         return;
     for (size_t i = 0; i < d->count; i++) {
-        free(d->entries[i].id);
-        free(d->entries[i].type);
-        free(d->entries[i].title);
-        free(d->entries[i].url);
-        free(d->entries[i].path);
+        free_entry(&d->entries[i]);
     }
     free(d->entries);
     free(d);
@@ -136,8 +141,7 @@ static int read_entry(const cJSON *item, struct discover_entry *entry, struct er
 static int grow_entries(struct discovery *d, size_t more, struct err *e)
 {
     if (d->count + more > DISCOVER_ENTRIES_MAX)
-        return err_set(
-            e, ERR_PROTOCOL, "/json/list has more than %d targets", DISCOVER_ENTRIES_MAX);
+        return err_set(e, ERR_PROTOCOL, "there are more than %d targets", DISCOVER_ENTRIES_MAX);
     struct discover_entry *entries =
         realloc(d->entries, (d->count + more + 1) * sizeof *entries); /* + 1: never of nothing */
     if (!entries)
@@ -429,4 +433,71 @@ int discovery_pick(
         return cannot_pick(d, "several targets are there: pick one with #NUMBER or #TITLE", e);
     *ret_index = index;
     return 0;
+}
+
+/* ---- workers ---- */
+
+static const char worker_type[] = "worker";
+
+static bool is_worker(const struct discover_entry *entry)
+{
+    return strcmp(entry->type, worker_type) == 0;
+}
+
+static size_t find_worker(const struct discovery *d, const char *id)
+{
+    for (size_t i = 0; i < d->count; i++)
+        if (is_worker(&d->entries[i]) && strcmp(d->entries[i].id, id) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+int discovery_add_worker(
+    struct discovery *d, const char *id, const char *title, const char *url, struct err *e)
+{
+    struct discover_entry worker = {0};
+    int rc = grow_entries(d, 1, e);
+    if (!rc)
+        rc = copy_text(id, &worker.id, e);
+    if (!rc)
+        rc = copy_text(worker_type, &worker.type, e);
+    if (!rc)
+        rc = copy_text(title, &worker.title, e);
+    if (!rc)
+        rc = copy_text(url, &worker.url, e);
+    if (rc) {
+        free_entry(&worker);
+        return rc;
+    }
+    size_t at = d->count++;
+    for (; at > 0 && is_worker(&d->entries[at - 1]) &&
+           strverscmp(d->entries[at - 1].title, title) > 0;
+         at--)
+        d->entries[at] = d->entries[at - 1];
+    d->entries[at] = worker;
+    return 0;
+}
+
+void discovery_remove_worker(struct discovery *d, const char *id)
+{
+    size_t at = find_worker(d, id);
+    if (at == SIZE_MAX)
+        return;
+    free_entry(&d->entries[at]);
+    memmove(&d->entries[at], &d->entries[at + 1], (--d->count - at) * sizeof *d->entries);
+}
+
+int discovery_worker_number(const struct discovery *d, const char *id)
+{
+    size_t at = find_worker(d, id);
+    return at == SIZE_MAX ? 0 : (int)at + 1;
+}
+
+bool discovery_asks_for_worker(const struct discovery *d, const struct address *a)
+{
+    size_t index;
+    struct err e = ERR_NONE;
+    bool has_workers = d->runtime == RUNTIME_NODE && d->count == 1;
+    return has_workers && (a->pick_number || a->pick_title[0]) &&
+           discovery_pick(d, a, &index, &e) != 0;
 }

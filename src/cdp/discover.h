@@ -60,6 +60,19 @@ void discover_cancel(struct discover *d);
 int discovery_pick(
     const struct discovery *d, const struct address *a, size_t *ret_index, struct err *e) MUST_USE;
 
+/* Workers are listed by their process, not by its endpoint: these put them behind what the endpoint
+ * lists, in the order of their titles, which hold the number of the thread. id: the worker's,
+ * unique on one connection. ERR_PROTOCOL past DISCOVER_ENTRIES_MAX. */
+int discovery_add_worker(struct discovery *d, const char *id, const char *title, const char *url,
+    struct err *e) MUST_USE;
+void discovery_remove_worker(struct discovery *d, const char *id);
+/* What picks the worker, 2 for #2; 0 if it is not there. */
+int discovery_worker_number(const struct discovery *d, const char *id);
+
+/* Does a ask for what only a worker can be, since nothing that the endpoint lists is picked by it?
+ */
+bool discovery_asks_for_worker(const struct discovery *d, const struct address *a);
+
 /* The parts of discover_start that judge what came, for tests. Both refuse with ERR_PROTOCOL.
  * entries are added to d. */
 int discover_read_version(

@@ -8,7 +8,10 @@
  *
  * What each state waits for: locating, a port of the process (3 s); discovering, the HTTP answers;
  * connecting, the upgrade and the main target's identity; releasing, the target's answers to our
- * leaving (2 s), then the close; waiting, the backoff's timer. */
+ * leaving (2 s), then the close; waiting, the backoff's timer.
+ *
+ * Where the address picks a worker, the main target is got to know, but not announced; when the
+ * workers are listed the picked one is, alone. */
 #include "collect/target_private.h"
 
 #include "base/clock.h"
@@ -73,6 +76,7 @@ struct attachment {
     int64_t first_try_us;
     int64_t backoff_us;
     bool was_attached, closing;
+    bool picks_worker;            /* of this connection: only one of its workers is announced */
     bool workers_listed, settled; /* of this connection */
     size_t releases;              /* answers that releasing waits for */
     struct err why;               /* of the loss */
@@ -173,9 +177,18 @@ struct target *target_main(const struct target *t)
     return last;
 }
 
+int target_worker_number(const struct target *t)
+{
+    const struct discovery *d = t->attachment->discovery;
+    bool is_worker = t->identity.kind == TARGET_WORKER;
+    return d && is_worker ? discovery_worker_number(d, t->identity.inspector_id) : 0;
+}
+
 static void announce(struct attachment *a, struct target *t)
 {
     t->announced = true;
+    a->was_attached = true;
+    a->backoff_us = BACKOFF_FIRST_US;
     a->handlers->attached(a->arg, t);
 }
 
@@ -185,11 +198,35 @@ static void settle(struct attachment *a)
     if (a->state != STATE_ATTACHED || !a->workers_listed || a->settled)
         return;
     for (const struct target *t = a->targets; t; t = t->next)
-        if (!t->judged)
+        if (!t->judged && !a->picks_worker)
             return;
     a->settled = true;
     if (a->handlers->settled)
         a->handlers->settled(a->arg);
+}
+
+/* Leaves, because of why. */
+static void break_off(struct attachment *a, const struct err *why)
+{
+    a->why = *why;
+    err_context(&a->why, "%s", a->name);
+    cdp_close(a->connection);
+}
+
+/* The one worker that is wanted begins; a restarted process may not have started it yet. */
+static void pick_worker(struct attachment *a)
+{
+    size_t index;
+    struct err e = ERR_NONE;
+    if (discovery_pick(a->discovery, &a->endpoint, &index, &e) != 0) {
+        if (a->was_attached || a->options.wait_us)
+            e.code = ERR_UNREACHABLE; /* worth another try */
+        break_off(a, &e);
+        return;
+    }
+    for (struct target *t = a->targets; t; t = t->next)
+        if (strcmp(t->identity.inspector_id, a->discovery->entries[index].id) == 0)
+            target_begin(t);
 }
 
 static void workers_listed(void *arg, const cJSON *result, const struct err *why)
@@ -198,7 +235,10 @@ static void workers_listed(void *arg, const cJSON *result, const struct err *why
     (void)result;
     (void)why; /* a runtime without workers, too, has told of all */
     a->workers_listed = true;
-    settle(a);
+    if (a->picks_worker && a->state == STATE_ATTACHED)
+        pick_worker(a);
+    else
+        settle(a);
 }
 
 static void worker_known(struct target *t, const struct err *why)
@@ -207,6 +247,10 @@ static void worker_known(struct target *t, const struct err *why)
     t->judged = true;
     if (a->state != STATE_ATTACHED)
         return;
+    if (why && a->picks_worker) {
+        break_off(a, why);
+        return;
+    }
     if (why)
         say(a, "worker \"%s\" cannot be watched: %s", t->identity.title, why->text);
     else
@@ -239,7 +283,8 @@ static void ask_for_workers(struct attachment *a, const struct target *t)
     struct err e = ERR_NONE;
     struct proto_node_worker_enable workers = {.wait_for_debugger_on_start = false};
     cJSON *params;
-    bool asked = t->identity.kind == TARGET_NODE && a->options.workers &&
+    bool wanted = a->options.workers || a->picks_worker;
+    bool asked = t->identity.kind == TARGET_NODE && wanted &&
                  proto_node_worker_enable_encode(&workers, &params, &e) == 0 &&
                  cdp_call(cdp_main_session(a->connection), PROTO_NODE_WORKER_ENABLE, params, 0,
                      workers_listed, a, &e) == 0;
@@ -254,16 +299,13 @@ static void main_known(struct target *t, const struct err *why)
     if (a->state != STATE_CONNECTING)
         return;
     if (why) {
-        a->why = *why;
-        err_context(&a->why, "%s", a->name);
-        cdp_close(a->connection);
+        break_off(a, why);
         return;
     }
     set_state(a, STATE_ATTACHED);
-    a->was_attached = true;
     a->workers_listed = a->settled = false;
-    a->backoff_us = BACKOFF_FIRST_US;
-    announce(a, t);
+    if (!a->picks_worker)
+        announce(a, t);
     if (a->state == STATE_ATTACHED) {
         ask_for_events(a, t);
         ask_for_workers(a, t);
@@ -297,6 +339,7 @@ static void on_opened(void *arg, struct cdp_session *s)
     struct target_start start = {.session = s,
         .discovery = a->discovery,
         .entry = &a->discovery->entries[a->entry],
+        .unsampled = a->picks_worker,
         .known = main_known};
     if (add_target(a, &start) != 0)
         cdp_close(a->connection);
@@ -334,12 +377,16 @@ static void on_worker(void *arg, struct cdp_session *s, const cJSON *params)
         say(a, "a worker cannot be watched: %s", e.text);
         return;
     }
+    const struct proto_node_worker_worker_info *info = &event.worker_info;
+    if (discovery_add_worker(a->discovery, info->worker_id, info->title, info->url, &e) != 0)
+        say(a, "worker \"%s\" cannot be picked: %s", info->title, e.text);
     struct target *main_target = cdp_session_data(cdp_main_session(a->connection));
     struct target_start start = {.session = s,
-        .worker_title = event.worker_info.title,
-        .worker_url = event.worker_info.url,
-        .worker_id = event.worker_info.worker_id,
+        .worker_title = info->title,
+        .worker_url = info->url,
+        .worker_id = info->worker_id,
         .parent = &main_target->identity,
+        .held = a->picks_worker,
         .known = worker_known};
     (void)add_target(a, &start);
 }
@@ -349,9 +396,15 @@ static void on_worker_gone(void *arg, struct cdp_session *s)
     struct attachment *a = arg;
     struct target *t = cdp_session_data(s);
     struct err why = ERR_NONE;
+    if (!t)
+        return;
+    bool picked = a->picks_worker && t->announced;
     err_set(&why, ERR_LOST, "the worker ended");
-    if (t)
-        remove_target(a, t, &why);
+    if (a->discovery)
+        discovery_remove_worker(a->discovery, t->identity.inspector_id);
+    remove_target(a, t, &why);
+    if (picked && a->state == STATE_ATTACHED)
+        break_off(a, &why);
 }
 
 static void on_closed(void *arg, const struct err *why)
@@ -427,7 +480,9 @@ static void discovered(void *arg, struct discovery *d, const struct err *why)
         refuse_remote(a); /* a name, which turned out to be one */
         return;
     }
-    int rc = discovery_pick(d, &a->endpoint, &a->entry, &e);
+    a->picks_worker = discovery_asks_for_worker(d, &a->endpoint);
+    a->entry = 0; /* the process of the worker */
+    int rc = a->picks_worker ? 0 : discovery_pick(d, &a->endpoint, &a->entry, &e);
     if (rc) {
         err_context(&e, "%s", a->name);
         lose(a, &e);

@@ -76,16 +76,22 @@ static struct survey_row *add_row(struct survey *s, enum survey_state state)
 }
 
 static void fill_from_identity(
-    struct survey_row *row, const struct look *look, const struct target_identity *id)
+    struct survey_row *row, const struct look *look, const struct target *t)
 {
+    const struct target_identity *id = target_identity(t);
+    struct address address = look->address;
     int64_t rss;
+    int number = target_worker_number(t);
+    if (number)
+        address.pick_number = number;
     row->kind = id->kind;
     row->title = strdup(id->title);
     row->url = strdup(id->url);
     row->version = strdup(id->runtime_version);
     row->v8 = strdup(id->v8_version);
     row->pid = id->pid;
-    address_format(&look->address, row->address);
+    row->worker_number = number;
+    address_format(&address, row->address);
     if (id->host_pid && id->kind != TARGET_WORKER && host_rss(id->host_pid, &rss) == 0)
         row->rss = (double)rss;
     if (id->waiting)
@@ -112,7 +118,7 @@ static int compare_rows(const void *a, const void *b)
     const struct survey_row *x = a, *y = b;
     if (x->pid != y->pid)
         return x->pid < y->pid ? -1 : 1;
-    return (x->kind == TARGET_WORKER) - (y->kind == TARGET_WORKER);
+    return x->worker_number - y->worker_number;
 }
 
 static void finish_survey(struct survey *s)
@@ -167,7 +173,7 @@ static void on_attached(void *arg, struct target *t)
     struct survey *s = look->probe->survey;
     struct survey_row *row = add_row(s, SURVEY_READY);
     if (row)
-        fill_from_identity(row, look, target_identity(t));
+        fill_from_identity(row, look, t);
     if (target_is_main(t)) {
         look->seen = true;
         timer_start(look->timer, SETTLE_US);

@@ -21,6 +21,7 @@ struct survey_row {
     char address[ADDRESS_TEXT_SIZE]; /* as to be given to other commands; "" without an inspector */
     char *title, *url, *version, *v8;
     int64_t pid;                  /* 0 if unknown */
+    int worker_number;            /* 0: it is no worker */
     double heap_used, heap_total; /* bytes, NAN if unknown */
     double rss;                   /* bytes, NAN if not of this host */
     char *reason;                 /* why it is not ready, NULL if it is */

@@ -115,7 +115,7 @@ static void make_sampler(struct target *t)
 {
     struct err e = ERR_NONE;
     find_on_host(t);
-    if (t->passive)
+    if (t->passive || t->unsampled)
         t->known(t, NULL);
     else if (sampler_new(t->session, is_scripted(t), t->identity.host_pid, t->expiry_us,
                  sampler_ready, t, &t->sampler, &e) != 0)
@@ -256,8 +256,8 @@ int target_new(const struct target_start *start, struct target **ret, struct err
         return err_set(e, ERR_NOMEM, "out of memory");
     *t = (struct target){.attachment = start->attachment,
         .session = start->session,
-        .started_us = clock_monotonic_us(),
         .passive = start->passive,
+        .unsampled = start->unsampled,
         .expiry_us = start->expiry_us,
         .known = start->known};
     int rc = fill_identity(t, start, e);
@@ -267,9 +267,16 @@ int target_new(const struct target_start *start, struct target **ret, struct err
         target_free(t);
         return rc;
     }
-    timer_start(t->timer, 0);
+    if (!start->held)
+        target_begin(t);
     *ret = t;
     return 0;
+}
+
+void target_begin(struct target *t)
+{
+    t->started_us = clock_monotonic_us();
+    timer_start(t->timer, 0);
 }
 
 void target_free(struct target *t)

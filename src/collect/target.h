@@ -1,7 +1,8 @@
 /* Attaching: from the words of a user to live targets, and back again after a restart.
  *
  * An attachment follows one address (an endpoint, a URL, a process). While it is attached it has
- * one main target and, if asked for, one for each worker. */
+ * one main target and, if asked for, one for each worker; or only the worker that the address
+ * picks. */
 #ifndef HEAPTAP_COLLECT_TARGET_H
 #define HEAPTAP_COLLECT_TARGET_H
 
@@ -39,6 +40,8 @@ struct attachment *target_attachment(const struct target *t);
 bool target_is_main(const struct target *t);
 /* The main target of the same attachment (itself for the main one). */
 struct target *target_main(const struct target *t);
+/* What picks a worker of its process, 2 for #2; 0 for all others. */
+int target_worker_number(const struct target *t);
 void target_set_data(struct target *t, void *data);
 void *target_data(const struct target *t);
 

@@ -16,8 +16,9 @@ struct target {
     struct timer *timer; /* looks again while the target waits for a debugger */
     int64_t started_us;  /* when we began to get to know it */
     bool passive, announced;
-    bool judged; /* known was called */
-    bool waits;  /* for a debugger, as last seen; the identity keeps that it ever did */
+    bool unsampled; /* known for the sake of its workers only */
+    bool judged;    /* known was called */
+    bool waits;     /* for a debugger, as last seen; the identity keeps that it ever did */
     int64_t expiry_us;
     void (*known)(struct target *t, const struct err *why);
     void *data;
@@ -34,11 +35,13 @@ struct target_start {
     const struct discover_entry *entry; /* NULL for a worker */
     const char *worker_title, *worker_url, *worker_id;
     const struct target_identity *parent; /* a worker's main target */
-    bool passive;
+    bool passive, unsampled;
+    bool held; /* begins with target_begin */
     int64_t expiry_us;
     void (*known)(struct target *t, const struct err *why);
 };
 int target_new(const struct target_start *start, struct target **ret, struct err *e) MUST_USE;
+void target_begin(struct target *t);
 
 /* Only when its session is gone. */
 void target_free(struct target *t);

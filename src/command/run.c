@@ -156,8 +156,8 @@ const struct command command_run = {
         "  heaptap run --request-snapshots --requests-match '^GET /cart'  before and after\n"
         "  HEAP_SNAPSHOT_INTERVAL=30000 heaptap run --dir /var/tmp\n",
     .details = "TARGET is a port, host:port, [::1]:port, ws://host:port/ID or pid:N; #2 or #TITLE\n"
-               "behind it picks one of several. Ctrl-C ends it with a summary\n"
-               "and a diagnosis.\n",
+               "behind it picks one of several, or one worker, as `heaptap targets` lists them.\n"
+               "Ctrl-C ends it with a summary and a diagnosis.\n",
     .settings = accepted,
     .words_max = -1,
     .takes_command = true,

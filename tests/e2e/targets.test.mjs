@@ -13,7 +13,9 @@ import {
     heaptap,
     readSnapshot,
     sleep,
+    sql,
     start,
+    startHeaptap,
     startTarget,
     until,
     versions,
@@ -347,21 +349,72 @@ test('redirects are not followed', async (t) => {
     assert.equal(hits, 0);
 });
 
-test('workers of a process are listed with it', async (t) => {
+// Three workers whose objects tell whose heap a snapshot is of; "beta" starts anew when it is told to end.
+const crew = `const { Worker } = require('node:worker_threads');
+    let up = 0;
+    const begin = (name) => {
+        const worker = new Worker(\`class Of_\${name} {}; globalThis.own = new Of_\${name}();
+            require('node:worker_threads').parentPort.on('message', () => process.exit(0));\`, { eval: true, name });
+        worker.on('online', () => ++up === 3 && console.log('up'));
+        if (name === 'beta') worker.on('exit', () => setTimeout(begin, 500, name));
+        return worker;
+    };
+    const [alpha, beta, gamma] = ['alpha', 'beta', 'gamma'].map(begin);
+    process.stdin.on('data', () => beta.postMessage('end')); // the first one only
+    setInterval(() => {}, 1000);`;
+
+async function picksWorkers(t, ws, target, beta) {
+    const byNumber = await snapshotOf(t, ws, beta);
+    assert.ok(byNumber.strings.includes('Of_beta') && !byNumber.strings.includes('Of_gamma'), beta);
+    const byTitle = await snapshotOf(t, ws, `pid:${target.pid}#gamma`);
+    assert.ok(byTitle.strings.includes('Of_gamma') && !byTitle.strings.includes('Of_beta'));
+    for (const wrong of ['#9', '#delta']) {
+        const run = await heaptap(t, ws, ['snapshot', `${target.port}${wrong}`]);
+        assertError(run, 2, /#1 node .*, #2 worker .*alpha.*, #3 worker .*beta/);
+    }
+}
+
+test('a worker is listed with what picks it, and is then the target, alone, on every Node', async (t) => {
     const ws = workspace(t);
-    const code = `const { Worker } = require('node:worker_threads');
-        new Worker('setInterval(() => {}, 1000)',
-            { eval: true, name: 'helper' }).on('online', () => console.log('up'));`;
     for (const node of versions) {
-        const target = await startTarget(t, { node, listens: false, code });
+        const target = await startTarget(t, { node, listens: false, code: crew });
         await target.printed(/up/, 'stdout');
-        // A worker that has only just begun may miss the first look.
+        // Workers that have only just begun may miss the first look.
         let found = [];
-        for (let look = 0; look < 5 && found.length < 2; look++)
+        for (let look = 0; look < 5 && found.length < 4; look++)
             found = await list(t, ws, String(target.port));
-        assert.equal(found.length, 2, JSON.stringify(found));
-        const worker = found.find((entry) => entry.kind === 'worker');
-        assert.ok(worker, JSON.stringify(found));
+        const shown = found.map((entry) => [entry.kind, entry.target, entry.title]);
+        const [main, ...workers] = shown;
+        assert.equal(main[0], 'node', JSON.stringify(shown));
+        assert.deepEqual(
+            workers.map(([kind, , title]) => [kind, /alpha|beta|gamma/.exec(title)?.[0]]),
+            [['worker', 'alpha'], ['worker', 'beta'], ['worker', 'gamma']],
+            `Node ${node}: ${JSON.stringify(shown)}`
+        );
+        if (node === '18' || node === '24') await picksWorkers(t, ws, target, workers[1][1]);
         target.child.kill();
     }
+});
+
+test('a run follows the worker that it was given, and no other, into its next life', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t, { node: '22', listens: false, code: crew });
+    await target.printed(/up/, 'stdout');
+    const run = startHeaptap(t, ws, [
+        ...['run', '--metrics-interval', '200ms', '--no-snapshots', '--no-diagnosis', ...ws.own],
+        `${target.port}#beta`,
+    ]);
+    await run.printed(/attached to .*beta/);
+    const readings = (lives) => until(() => sql(ws.db, 'SELECT count(*) AS n FROM memory_metrics GROUP BY target_id')
+        .filter((row) => row.n >= 2).length === lives, `readings of ${lives}`);
+    await readings(1);
+    target.child.stdin.write('end\n');
+    await run.printed(/waiting for it to come back/);
+    await run.printed(/attached to .*beta[^]*attached to .*beta/);
+    await readings(2);
+    run.child.kill('SIGINT');
+    assertExit(await run.done, 0);
+    const rows = sql(ws.db, 'SELECT kind, title FROM targets');
+    assert.equal(rows.length, 2, JSON.stringify(rows));
+    for (const row of rows) assert.match(`${row.kind} ${row.title}`, /^worker .*beta/);
 });
