@@ -306,6 +306,31 @@ test('db prune drops what is older, keeps the rest, and names what it dropped', 
     assert.equal(sql(ws.db, 'PRAGMA integrity_check')[0].integrity_check, 'ok');
 });
 
+// A planner without statistics once paired all rows of classes with all: minutes for a thousand.
+test('growth by class of a long run is answered at once', async (t) => {
+    const ws = workspace(t);
+    const db = `sqlite:${ws.db}`;
+    assertExit(await heaptap(t, ws, ['db', 'init', '--db', db]), 0);
+    const run = '00000000-0000-4000-8000-000000000001', at = '2026-01-01T00:00:00.000Z';
+    const lines = [`INSERT INTO run_states (run_id, seq, created_at, started_at, state) VALUES ('${run}', 1, '${at}', '${at}', 'ended')`,
+        `INSERT INTO target_states (run_id, seq, target_id, created_at, kind, title, runtime) VALUES ('${run}', 1, 1, '${at}', 'node', 'shop', 'node')`];
+    let seq = 0;
+    for (let snapshot = 1; snapshot <= 20; snapshot++) {
+        lines.push(`INSERT INTO heap_snapshot_states (run_id, seq, snapshot_id, target_id, created_at, kind, state)
+            VALUES ('${run}', ${snapshot}, ${snapshot}, 1, '${at}', 'heapsnapshot', 'deleted')`);
+        for (let id = snapshot === 1 ? 1 : 0; id < 1000; id++) // class 0 comes with the second
+            lines.push(`INSERT INTO heap_classes (run_id, seq, snapshot_id, ordinal, created_at, key, class, count, self_size, retained_size)
+                VALUES ('${run}', ${++seq}, ${snapshot}, ${snapshot - 1}, '${at}', 'C${id}', 'C${id}', ${snapshot * id}, 8, ${snapshot * (1000 - id)})`);
+    }
+    execFileSync('sqlite3', [ws.db], { input: `BEGIN;\n${lines.join(';\n')};\nCOMMIT;\n` });
+    const classes = await heaptap(t, ws, ['metrics', 'classes', '--db', db, '--json']);
+    assertExit(classes, 0);
+    const [first, second] = JSON.parse(classes.stdout).rows;
+    assert.deepEqual([first.class, first.first_retained, first.last_retained], ['C0', 0, 20000]);
+    assert.deepEqual([second.class, second.first_count, second.last_count, second.retained_growth], ['C1', 1, 20, 18981]);
+    assertExit(await heaptap(t, ws, ['diagnose', '--db', db]), 0);
+});
+
 test('two runs write into one record at the same time, each without a gap', async (t) => {
     const ws = workspace(t);
     await Promise.all([record(t, ws), record(t, ws), record(t, ws)]);

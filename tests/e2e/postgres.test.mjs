@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
-import { assertError, assertExit, heaptap, house, jsonLines, startHeaptap, startTarget, until, workspace } from './lib.mjs';
+import { assertError, assertExit, heaptap, house, jsonLines, sql, startHeaptap, startTarget, until, workspace } from './lib.mjs';
 
 const { PGHOST, PGPORT, PGUSER, TEST_POSTGRES } = process.env;
 assert.ok(TEST_POSTGRES, 'run this under tests/postgres/with-postgres');
@@ -148,4 +148,45 @@ test('an empty database is made by run, not with --no-migrate', async (t) => {
     assertExit(await heaptap(t, ws, args), 0);
     assertExit(await heaptap(t, ws, [...args, '--no-migrate']), 0);
     assert.equal(fs.existsSync(path.join(ws.env.XDG_STATE_HOME, 'heaptap/heaptap.db')), true);
+});
+
+// Rows of a question as PostgreSQL and as SQLite answer it, in one form: times in ms, numbers as numbers.
+function plain(rows) {
+    const value = (cell, name) =>
+        cell !== null && /(_at|minute)$/.test(name) ? Date.parse(cell)
+            : typeof cell === 'number' ? Number(cell.toPrecision(12)) : cell;
+    return rows.map((row) => Object.fromEntries(Object.keys(row).sort().map((name) => [name, value(row[name], name)])));
+}
+
+test('snapshots, classes and sites of a run arrive in PostgreSQL as SQLite has them', async (t) => {
+    const ws = workspace(t);
+    const db = database();
+    const target = await startTarget(t);
+    const run = startHeaptap(t, ws, ['run', String(target.port), '--dir', ws.dir, '--db', db.url, '--local-keep', '1d',
+        '--metrics-interval', '250ms', '--snapshot-interval', '1s', '--max-pause-share', '90%', '--live-profile', '16KB',
+        '--live-profile-interval', '500ms']);
+    const arrived = (what, table) => {
+        const there = psql(db, '-c', `SELECT to_regclass('${table}') IS NOT NULL`) === 't';
+        return there && Number(psql(db, '-c', `SELECT count(${what}) FROM ${table}`));
+    };
+    await until(() => {
+        void target.get('/page', 20);
+        return arrived('DISTINCT snapshot_id', 'heap_classes') >= 2 && arrived('*', 'allocation_sites') >= 1;
+    }, 'classes of two snapshots, and sites', 60000);
+    run.child.kill('SIGINT');
+    assertExit(await run.done, 0);
+    const local = path.join(ws.env.XDG_STATE_HOME, 'heaptap/heaptap.db');
+    const orders = { heap_snapshot_states: 'seq', heap_classes: 'seq', allocation_sites: 'seq', target_states: 'seq',
+        memory_metrics: 'seq', events: 'seq', suspects: 'seq', heap_snapshots: 'snapshot_id',
+        class_growth: 'target_id, key', memory_trend: 'target_id, minute' };
+    for (const [name, order] of Object.entries(orders)) {
+        const here = plain(sql(local, `SELECT * FROM ${name} ORDER BY ${order}`));
+        const there = plain(JSON.parse(psql(db, '-c', `SET TIME ZONE 'UTC'`, '-c',
+            `SELECT coalesce(json_agg(r), '[]') FROM (SELECT * FROM ${name} ORDER BY ${order.replace('key', 'key COLLATE "C"')}) r`)
+            .replace(/^SET\n/, '')));
+        assert.deepEqual(there, here, name);
+        if (!/events|suspects/.test(name)) assert.ok(here.length > 0, `${name} is empty`);
+    }
+    const grown = psql(db, '-c', `SELECT class FROM class_growth WHERE count_growth > 0 ORDER BY count_growth DESC`);
+    assert.match(grown, /^SessionState$/m);
 });
