@@ -28,6 +28,7 @@ struct child {
     int pidfd;     /* -1 once it was reaped */
     pid_t watched; /* 0: looking for one */
     int64_t looking_since_us;
+    bool unmatched; /* that was told */
     bool has_match;
     regex_t match;
     struct watch *watch;
@@ -84,6 +85,10 @@ static void look(void *arg)
         return;
     bool late = clock_monotonic_us() - c->looking_since_us > PATIENCE_US;
     pid_t pid = choose(c, late, &how);
+    if (!pid && late && c->has_match && !c->unmatched) {
+        c->unmatched = true;
+        c->handlers->unmatched(c->arg);
+    }
     if (!pid) {
         timer_start(c->look_timer, LOOK_US);
         return;
@@ -95,6 +100,7 @@ static void look(void *arg)
 void child_look_again(struct child *c)
 {
     c->watched = 0;
+    c->unmatched = false;
     c->looking_since_us = clock_monotonic_us();
     timer_start(c->look_timer, LOOK_US);
 }

@@ -14,6 +14,8 @@ struct child_handlers {
     /* A process to watch was found; called again when that one ended and another serves. how says
      * why it was picked, in words. */
     void (*serving)(void *arg, pid_t pid, const char *how);
+    /* match picks none of the processes that are there after a while; once for each search. */
+    void (*unmatched)(void *arg);
     /* The command itself ended. status is as from waitpid. */
     void (*ended)(void *arg, int status);
 };

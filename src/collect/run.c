@@ -179,9 +179,10 @@ static void on_down(void *arg, const struct err *why, int64_t next_try_us)
         bool alone = r->link_count == 1 && r->stage == STARTING && next_try_us < 0;
         if (!alone) /* else it is the run's own error, and said once */
             run_say(r, NULL, true, "%s%s", why->text,
-                next_try_us < 0 ? ""
-                : r->child      ? "; looking for another process of the command"
-                                : "; waiting for it to come back");
+                next_try_us < 0        ? ""
+                : r->child             ? "; looking for another process of the command"
+                : r->stage == STARTING ? "; waiting for it (--wait)"
+                                       : "; waiting for it to come back");
         run_record_event(r, NULL, 0, "lost", why->text);
     }
     if (r->child && r->stage == RUNNING)
@@ -249,6 +250,12 @@ static void child_serving(void *arg, pid_t pid, const char *how)
     }
 }
 
+static void child_unmatched(void *arg)
+{
+    run_say(arg, NULL, true,
+        "no process of the command that has an inspector matches --match; still looking");
+}
+
 static void child_ended(void *arg, int status)
 {
     struct run *r = arg;
@@ -266,7 +273,7 @@ static void child_ended(void *arg, int status)
 }
 
 static const struct child_handlers child_handlers = {
-    .serving = child_serving, .ended = child_ended};
+    .serving = child_serving, .unmatched = child_unmatched, .ended = child_ended};
 
 /* ---- its end ---- */
 

@@ -250,6 +250,7 @@ test('run --wait waits for a target that is not there yet', async (t) => {
         String(await freePort()),
     ]);
     assertError(run, 3);
+    assert.match(run.stderr, /nothing listens .*; waiting for it \(--wait\)/);
     assert.ok(run.ms >= 900 && run.ms < 10_000, `${run.ms} ms`);
 });
 
