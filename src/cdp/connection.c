@@ -372,6 +372,11 @@ static void on_resume(void *arg)
         socket_pause(c->socket, false);
 }
 
+int cdp_plain_fd(const struct cdp_connection *c)
+{
+    return c->state == OPEN ? socket_plain_fd(c->socket) : -1;
+}
+
 void cdp_pause(struct cdp_connection *c, bool paused)
 {
     if (c->state != OPEN || c->paused == paused)

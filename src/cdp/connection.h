@@ -69,6 +69,10 @@ void cdp_close(struct cdp_connection *c);
  * queue is full). Deadlines of calls run on. */
 void cdp_pause(struct cdp_connection *c, bool paused);
 
+/* The connection's file descriptor, for another process that keeps it open; -1 if that could not
+ * read it (TLS), or there is none (any more). Borrowed. */
+int cdp_plain_fd(const struct cdp_connection *c);
+
 /* ---- sessions ---- */
 struct cdp_connection *cdp_session_connection(const struct cdp_session *s);
 bool cdp_session_is_main(const struct cdp_session *s);
@@ -92,6 +96,9 @@ typedef void (*cdp_reply_fn)(void *arg, const cJSON *result, const struct err *w
  * valid JSON in valid UTF-8. ERR_FULL: too many wait. ERR_LOST: the connection is not open. */
 int cdp_call(struct cdp_session *s, const char *method, cJSON *params, int64_t deadline_us,
     cdp_reply_fn fn, void *arg, struct err *e) MUST_USE;
+
+/* The id of the session's last call, as its reply will have it. */
+int32_t cdp_last_call(const struct cdp_session *s);
 
 /* ---- figures ---- */
 struct cdp_counters {

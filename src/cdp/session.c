@@ -228,6 +228,11 @@ out:
     return rc;
 }
 
+int32_t cdp_last_call(const struct cdp_session *s)
+{
+    return s->last_id;
+}
+
 int cdp_call(struct cdp_session *s, const char *method, cJSON *params, int64_t deadline_us,
     cdp_reply_fn fn, void *arg, struct err *e)
 {

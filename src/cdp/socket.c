@@ -245,6 +245,11 @@ void socket_pause(struct socket *s, bool paused)
         lws_rx_flow_control(s->wsi, !paused);
 }
 
+int socket_plain_fd(const struct socket *s)
+{
+    return s->wsi && s->connected && !s->tls ? lws_get_socket_fd(s->wsi) : -1;
+}
+
 void socket_finish(struct socket *s)
 {
     if (s->finishing)

@@ -28,6 +28,8 @@ int socket_connect(struct loop *l, const char *ip, uint16_t port, const char *tl
 int socket_send(struct socket *s, const void *bytes, size_t length, struct err *e) MUST_USE;
 /* No more `received` soon: what was read already still comes. */
 void socket_pause(struct socket *s, bool paused);
+/* Its file descriptor, -1 over TLS or when it is not connected. Borrowed. */
+int socket_plain_fd(const struct socket *s);
 /* No more `connected` and `received`; sends what waits if the peer takes it in time, and closes. */
 void socket_finish(struct socket *s);
 

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "cdp/unescape.h"
 #include "collect/ask.h"
+#include "collect/guardian.h"
 #include "collect/host.h"
 #include "collect/lease.h"
 #include "cdp/proto.h"
@@ -418,13 +419,19 @@ static void tell_recording(struct capture *c, int64_t passed_us)
 
 static void snapshot_taken(void *arg, const cJSON *result, const struct err *why);
 
-/* The target was asked for a whole snapshot (or rc says why not): snapshot_taken follows. */
-static void await_stream(struct capture *c, int rc, const struct err *why)
+/* Asks for a whole snapshot; rc and e: of making params. snapshot_taken follows. */
+static void begin_stream(
+    struct capture *c, const char *method, cJSON *params, int rc, struct err *e)
 {
-    if (!asked(c, rc, why))
+    c->phase = STREAMING;
+    c->asked_us = clock_monotonic_us();
+    if (rc == 0)
+        rc = cdp_call(session(c), method, params, 0, snapshot_taken, c, e);
+    if (!asked(c, rc, e))
         return;
     c->streams = true;
     c->options.memory->unanswered++;
+    guardian_watch(c->options.guardian, session(c), c->lease);
     timer_start(c->timer, RSS_LOOK_US);
 }
 
@@ -433,14 +440,9 @@ static void stop_recording(struct capture *c)
 {
     struct err e = ERR_NONE;
     struct proto_heap_profiler_stop_tracking_heap_objects p = {.report_progress = true};
-    cJSON *params;
-    c->phase = STREAMING;
-    c->asked_us = clock_monotonic_us();
+    cJSON *params = NULL;
     int rc = proto_heap_profiler_stop_tracking_heap_objects_encode(&p, &params, &e);
-    if (rc == 0)
-        rc = cdp_call(session(c), PROTO_HEAP_PROFILER_STOP_TRACKING_HEAP_OBJECTS, params, 0,
-            snapshot_taken, c, &e);
-    await_stream(c, rc, &e);
+    begin_stream(c, PROTO_HEAP_PROFILER_STOP_TRACKING_HEAP_OBJECTS, params, rc, &e);
 }
 
 static void look_at_recording(struct capture *c)
@@ -518,6 +520,7 @@ static void snapshot_taken(void *arg, const cJSON *result, const struct err *why
     (void)result;
     c->streams = false;
     c->options.memory->unanswered--;
+    guardian_forget(c->options.guardian);
     if (!answers(c))
         return;
     if (why) {
@@ -569,14 +572,9 @@ static void stream(struct capture *c)
         return;
     }
     struct proto_heap_profiler_take_heap_snapshot p = {.report_progress = true};
-    cJSON *params;
-    c->phase = STREAMING;
-    c->asked_us = clock_monotonic_us();
+    cJSON *params = NULL;
     int rc = proto_heap_profiler_take_heap_snapshot_encode(&p, &params, &e);
-    if (rc == 0)
-        rc = cdp_call(
-            session(c), PROTO_HEAP_PROFILER_TAKE_HEAP_SNAPSHOT, params, 0, snapshot_taken, c, &e);
-    await_stream(c, rc, &e);
+    begin_stream(c, PROTO_HEAP_PROFILER_TAKE_HEAP_SNAPSHOT, params, rc, &e);
 }
 
 /* ---- before it ---- */

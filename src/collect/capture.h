@@ -66,6 +66,7 @@ struct capture_options {
     struct target *target;
     struct capture_writer *writer;
     struct capture_memory *memory; /* of the target, outlives the capture */
+    struct guardian *guardian;     /* should this process be killed; NULL: none */
     const char *path;              /* the file's final name, without .zst */
     const char *folder;            /* where it is, for the free space */
     enum capture_kind kind;        /* a snapshot or a timeline */

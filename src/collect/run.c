@@ -420,6 +420,8 @@ int run_start(struct loop *l, const struct run_options *o, const struct run_hand
         rc = timer_new(l, duration_passed, r, &r->end_timer, e);
     if (rc == 0)
         rc = timer_new(l, gave_up, r, &r->give_up_timer, e);
+    if (rc == 0 && guardian_start(&r->guardian, e) != 0)
+        r->guardian = NULL; /* it is for accidents only */
     if (rc == 0)
         rc = wake_new(l, writer_woke, r, &r->writer_wake, e);
     if (rc == 0)
@@ -456,6 +458,7 @@ void run_free(struct run *r)
     if (!r)
         return;
     capture_writer_stop(r->writer);
+    guardian_free(r->guardian);
     wake_free(r->writer_wake);
     analysis_free(r->analysis);
     run_keep_free(r);

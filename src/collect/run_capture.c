@@ -253,6 +253,7 @@ static void start_capture(struct run *r, struct watched *w, enum capture_kind ki
     struct capture_options options = {.target = w->target,
         .writer = r->writer,
         .memory = &w->memory,
+        .guardian = r->guardian,
         .folder = r->folder,
         .kind = kind,
         .recording_us = r->options.recording_us,

@@ -7,6 +7,7 @@
 
 #include "collect/analysis.h"
 #include "collect/child.h"
+#include "collect/guardian.h"
 #include "collect/live_profile.h"
 #include "collect/retention.h"
 #include "collect/survivors.h"
@@ -63,6 +64,7 @@ struct run {
     size_t target_count, target_room;
     struct child *child;
     bool child_ended;
+    struct guardian *guardian; /* NULL: it could not be started */
     struct capture_writer *writer;
     struct wake *writer_wake;
     struct analysis *analysis; /* NULL: off */
