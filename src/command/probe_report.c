@@ -2,7 +2,7 @@
 #include "command/probe_report.h"
 
 #include "base/text.h"
-#include "show/json.h"
+#include "command/told_routes.h"
 #include "show/table.h"
 
 #include <math.h>
@@ -186,32 +186,20 @@ bool probe_report_exceeds(const struct probe_report *r, double most)
     return false;
 }
 
-/* Routes by what they keep, then by requests; owned by the caller, NULL when memory is out. */
-static size_t *sort_routes(const struct probe_report *r, size_t *ret_count)
+/* Those that were asked for, in order. Owned by the caller; NULL when memory is out. */
+static struct told_route *told(const struct probe_report *r, size_t *ret_count)
 {
-    size_t *order = calloc(r->facts.route_count + 1, sizeof *order);
+    struct told_route *routes = calloc(r->facts.route_count + 1, sizeof *routes);
     size_t count = 0;
-    for (size_t i = 0; order && i < r->facts.route_count; i++) {
-        if (!was_used(r, i))
-            continue;
-        double kept = leaks(r, i) ? r->estimates[i].bytes : 0;
-        size_t at = count++;
-        for (; at > 0; at--) {
-            size_t before = order[at - 1];
-            if ((leaks(r, before) ? r->estimates[before].bytes : 0) >= kept)
-                break;
-            order[at] = before;
-        }
-        order[at] = i;
-    }
+    for (size_t i = 0; routes && i < r->facts.route_count; i++)
+        if (was_used(r, i))
+            routes[count++] = (struct told_route){r->facts.routes[i].method,
+                r->facts.routes[i].path, r->estimates[i].requests,
+                leaks(r, i) ? r->estimates[i].bytes : NAN, &r->estimates[i]};
+    if (routes)
+        told_routes_sort(routes, count);
     *ret_count = count;
-    return order;
-}
-
-/* Owned by the caller; NULL when memory is out. */
-static char *route_name(const struct probe_route *route)
-{
-    return text_format("%s%s%s", route->method, *route->method ? " " : "", route->path);
+    return routes;
 }
 
 /* ---- JSON ---- */
@@ -231,7 +219,7 @@ static void target_json(cJSON *root, const struct run_target *t, int *rc)
 /* The key is the target's words, so it is copied and made valid UTF-8. */
 static void count_json(cJSON *to, const struct probe_route *route, int64_t count, int *rc)
 {
-    char *name = route_name(route);
+    char *name = told_route_name(route->method, route->path);
     struct buf key = buf_new(NAME_MAX_BYTES);
     if (*rc == 0)
         *rc = name ? text_add_storable(&key, name, strlen(name)) : ERR_NOMEM;
@@ -259,28 +247,12 @@ static void rounds_json(cJSON *root, const struct probe_facts *facts, int *rc)
 
 static void routes_json(cJSON *root, const struct probe_report *r, int *rc)
 {
-    cJSON *list = show_json_array(root, "routes", rc);
     size_t count = 0;
-    size_t *order = sort_routes(r, &count);
-    if (!order)
+    struct told_route *routes = told(r, &count);
+    if (!routes)
         *rc = *rc ? *rc : ERR_NOMEM;
-    for (size_t i = 0; i < count; i++) {
-        const struct probe_route *route = &r->facts.routes[order[i]];
-        const struct routes_estimate *estimate = &r->estimates[order[i]];
-        cJSON *o = show_json_object(list, NULL, rc);
-        show_json_word(o, "method", route->method, rc);
-        show_json_word(o, "route", route->path, rc);
-        show_json_number(o, "bytes_per_request", estimate->leaks ? estimate->bytes : NAN, rc);
-        show_json_number(o, "low", estimate->low, rc);
-        show_json_number(o, "high", estimate->high, rc);
-        show_json_bool(o, "leaks", estimate->leaks, rc);
-        show_json_number(o, "requests", estimate->requests, rc);
-        if (estimate->together >= 0)
-            show_json_integer(o, "together", estimate->together, rc);
-        else
-            show_json_null(o, "together", rc);
-    }
-    free(order);
+    told_routes_json(root, routes, count, rc);
+    free(routes);
 }
 
 static void load_json(cJSON *root, const struct probe_facts *facts, int *rc)
@@ -333,12 +305,11 @@ static int routes_table(const struct show_out *out, const struct probe_report *r
         {"bytes a request", "bytes_per_request", SHOW_COUNT, 0}, {"at least", "low", SHOW_COUNT, 0},
         {"at most", "high", SHOW_COUNT, 0}, {"", "leaks", SHOW_WORD, 0}};
     size_t count = 0;
-    size_t *order = sort_routes(r, &count);
+    struct told_route *routes = told(r, &count);
     struct show_table *table = show_table_new(columns, sizeof columns / sizeof *columns);
-    for (size_t i = 0; order && i < count; i++) {
-        const struct probe_route *route = &r->facts.routes[order[i]];
-        const struct routes_estimate *estimate = &r->estimates[order[i]];
-        char *name = route_name(route);
+    for (size_t i = 0; routes && i < count; i++) {
+        const struct routes_estimate *estimate = routes[i].estimate;
+        char *name = told_route_name(routes[i].method, routes[i].path);
         bool known = !isnan(estimate->bytes);
         show_add_word(table, name);
         show_add_integer(table, (int64_t)estimate->requests);
@@ -356,9 +327,9 @@ static int routes_table(const struct show_out *out, const struct probe_report *r
                                                        : "leaks");
         free(name);
     }
-    int rc = order ? show_table(out, table, e) : err_set(e, ERR_NOMEM, "out of memory");
+    int rc = routes ? show_table(out, table, e) : err_set(e, ERR_NOMEM, "out of memory");
     show_table_free(table);
-    free(order);
+    free(routes);
     return rc;
 }
 

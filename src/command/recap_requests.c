@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "diagnose/routes.h"
+#include "command/told_routes.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -53,24 +53,23 @@ static int64_t requests_of(const struct run_requests *q)
     return sum;
 }
 
-/* ---- JSON ---- */
-
-static void route_json(
-    cJSON *list, const struct run_route *route, const struct routes_estimate *r, int *rc)
+/* Those that had requests, in order. Owned by the caller; NULL when memory is out. */
+static struct told_route *told(const struct judged *j, size_t *ret_count)
 {
-    cJSON *o = show_json_object(list, NULL, rc);
-    show_json_word(o, "method", route->method, rc);
-    show_json_word(o, "route", route->path, rc);
-    show_json_integer(o, "requests", route->requests, rc);
-    show_json_number(o, "bytes_per_request", r->bytes, rc);
-    show_json_number(o, "low", r->low, rc);
-    show_json_number(o, "high", r->high, rc);
-    show_json_bool(o, "leaks", r->leaks, rc);
-    if (r->together >= 0)
-        show_json_integer(o, "together", r->together, rc);
-    else
-        show_json_null(o, "together", rc);
+    const struct run_requests *q = j->requests;
+    struct told_route *routes = calloc(q->route_count, sizeof *routes);
+    size_t count = 0;
+    for (size_t i = 0; routes && i < q->route_count; i++)
+        if (q->routes[i].requests)
+            routes[count++] = (struct told_route){q->routes[i].method, q->routes[i].path,
+                (double)q->routes[i].requests, j->estimates[i].bytes, &j->estimates[i]};
+    if (routes)
+        told_routes_sort(routes, count);
+    *ret_count = count;
+    return routes;
 }
+
+/* ---- JSON ---- */
 
 void recap_requests_json(cJSON *target, const struct run_requests *q, int *rc)
 {
@@ -97,51 +96,32 @@ void recap_requests_json(cJSON *target, const struct run_requests *q, int *rc)
     show_json_number(o, "growth_bytes", j.summary.growth, rc);
     show_json_number(o, "growth_low", j.summary.growth_low, rc);
     show_json_number(o, "growth_high", j.summary.growth_high, rc);
-    cJSON *routes = show_json_array(o, "routes", rc);
-    for (size_t i = 0; i < q->route_count; i++)
-        if (q->routes[i].requests)
-            route_json(routes, &q->routes[i], &j.estimates[i], rc);
+    size_t count = 0;
+    struct told_route *routes = told(&j, &count);
+    told_routes_json(o, routes, count, rc);
+    free(routes);
     free(j.estimates);
 }
 
 /* ---- text ---- */
 
-static double kept(const struct judged *j, size_t route)
+static void print_route(const struct show_out *out, const struct told_route *route)
 {
-    const struct routes_estimate *r = &j->estimates[route];
-    return isnan(r->bytes) ? -1 : r->bytes * r->requests;
-}
-
-/* The route that comes after shown ones by what it keeps, then by requests. */
-static size_t next_route(const struct judged *j, const bool *shown)
-{
-    const struct run_requests *q = j->requests;
-    size_t best = q->route_count;
-    for (size_t i = 0; i < q->route_count; i++)
-        if (!shown[i] && q->routes[i].requests &&
-            (best == q->route_count || kept(j, i) > kept(j, best) ||
-                (kept(j, i) == kept(j, best) && q->routes[i].requests > q->routes[best].requests)))
-            best = i;
-    return best;
-}
-
-static void print_route(const struct show_out *out, const struct judged *j, size_t i)
-{
-    const struct run_route *route = &j->requests->routes[i];
-    const struct routes_estimate *r = &j->estimates[i];
+    const struct routes_estimate *r = route->estimate;
     struct err e = ERR_NONE;
     char count[TEXT_SHORT], bytes[TEXT_SHORT], low[TEXT_SHORT], high[TEXT_SHORT];
+    char *name = told_route_name(route->method, route->path);
     fprintf(out->file, "      ");
-    (void)!show_text(out, route->method, strlen(route->method), &e);
-    fprintf(out->file, "%s", *route->method ? " " : "");
-    (void)!show_text(out, route->path, strlen(route->path), &e);
-    fprintf(out->file, ": %s requests", text_count(count, route->requests));
+    if (name)
+        (void)!show_text(out, name, strlen(name), &e);
+    fprintf(out->file, ": %s requests", text_count(count, (int64_t)route->requests));
     if (!isnan(r->bytes))
         fprintf(out->file, ", each keeps %s (%s to %s)%s%s", text_size(bytes, r->bytes),
             text_size(low, r->low), text_size(high, r->high),
             r->leaks && r->together < 0 ? ", leaks" : "",
             r->together >= 0 ? ", on average with the others of its kind" : "");
     fprintf(out->file, "\n");
+    free(name);
 }
 
 static void print_verdict(const struct show_out *out, const struct routes_summary *s)
@@ -201,19 +181,13 @@ void recap_requests_text(const struct show_out *out, const struct run_requests *
             text_count(pairs, q->pairs), text_count(passed, q->passed));
     fprintf(
         out->file, "; following them took at most %.1f %% of a thread\n", q->overhead_max * 100);
-    bool *shown = calloc(q->route_count, sizeof *shown);
-    if (!shown || judge(q, &j, &e) != 0) {
-        free(shown);
+    if (judge(q, &j, &e) != 0)
         return;
-    }
     print_verdict(out, &j.summary);
-    for (int line = 0; line < LINES_MAX; line++) {
-        size_t i = next_route(&j, shown);
-        if (i == q->route_count)
-            break;
-        shown[i] = true;
-        print_route(out, &j, i);
-    }
-    free(shown);
+    size_t count = 0;
+    struct told_route *routes = told(&j, &count);
+    for (size_t i = 0; routes && i < count && i < LINES_MAX; i++)
+        print_route(out, &routes[i]);
+    free(routes);
     free(j.estimates);
 }
