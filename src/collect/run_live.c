@@ -29,6 +29,13 @@ struct noting { /* of one reading */
     const struct live_reading *reading;
 };
 
+/* A stack is the long part of a row: it stands in a site's first one, and again where another line
+ * of the program has come to ask for most of it. */
+static bool is_told(const struct allocation_site *then, const struct allocation_site *now)
+{
+    return !now || (then && allocations_compare_frames(&then->own, &now->own) == 0);
+}
+
 static void record_site(
     void *arg, const struct allocation_site *then, const struct allocation_site *now)
 {
@@ -47,9 +54,9 @@ static void record_site(
     row.line = site->frame.line ? site->frame.line : STORE_NO_INTEGER;
     row.column = site->frame.column ? site->frame.column : STORE_NO_INTEGER;
     row.live_bytes = now ? now->live_bytes : 0;
-    cJSON *stack = then ? NULL : allocations_stack(r->reading->stacks, now->heaviest);
+    cJSON *stack = is_told(then, now) ? NULL : allocations_stack(r->reading->stacks, now->heaviest);
     char *text = stack ? cJSON_PrintUnformatted(stack) : NULL;
-    row.stack = text; /* only in a site's first row: it is the long part */
+    row.stack = text;
     journal_site(r->watched->run->options.journal, &row);
     cJSON_free(text);
     cJSON_Delete(stack);

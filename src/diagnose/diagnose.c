@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "diagnose/judge.h"
+#include "diagnose/lines.h"
 #include "diagnose/merge.h"
 #include "diagnose/snapshots.h"
 
@@ -466,7 +467,7 @@ static int diagnose_target(
     if (rc == 0)
         rc = merge_routes(d, t, first_ms, last_ms, e);
     if (rc == 0)
-        rc = merge_sites(d, t, e);
+        rc = lines_merge(d, t, e);
     if (rc == 0)
         rc = note_memory(d, e);
     return rc;

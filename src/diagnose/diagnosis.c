@@ -75,7 +75,7 @@ static void clear_place(struct diagnosis_place *p)
     free(p->url);
 }
 
-static void free_place(struct diagnosis_place *p)
+void diagnosis_place_free(struct diagnosis_place *p)
 {
     if (p)
         clear_place(p);
@@ -85,11 +85,11 @@ static void free_place(struct diagnosis_place *p)
 void diagnosis_suspect_clear(struct diagnosis_suspect *s)
 {
     free(s->class_name);
-    free_place(s->function);
+    diagnosis_place_free(s->function);
     free(s->holder.class_name);
     free(s->holder.name);
     free(s->holder.text);
-    free_place(s->holder.place);
+    diagnosis_place_free(s->holder.place);
     for (size_t i = 0; i < s->holder.path_count; i++) {
         free(s->holder.path[i].edge);
         free(s->holder.path[i].class_name);

@@ -123,8 +123,9 @@ const char *diagnosis_verdict_name(enum diagnosis_verdict verdict);
 const char *diagnosis_memory_name(enum diagnosis_memory memory);
 const char *diagnosis_support_name(enum diagnosis_support supports);
 
-struct diagnosis *diagnosis_new(void);    /* nothing known; NULL: out of memory */
-void diagnosis_free(struct diagnosis *d); /* takes NULL; frees d itself, too */
+struct diagnosis *diagnosis_new(void);                /* nothing known; NULL: out of memory */
+void diagnosis_free(struct diagnosis *d);             /* takes NULL; frees d itself, too */
+void diagnosis_place_free(struct diagnosis_place *p); /* with its texts; takes NULL */
 /* Frees what the suspect owns, not itself. */
 void diagnosis_suspect_clear(struct diagnosis_suspect *s);
 

@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "cdp/json.h"
-#include "diagnose/diagnosis.h"
+#include "diagnose/stack.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -200,6 +200,24 @@ static int add_site(struct evidence *r, struct reader_rows *rows, struct err *e)
     return 0;
 }
 
+static bool is_same_site(const struct evidence_site *s, struct reader_rows *rows)
+{
+    struct reader_value url = reader_value(rows, 3);
+    return s->line == line(rows, 4) && s->column == line(rows, 5) && is_text(rows, 1, s->source) &&
+           is_text(rows, 2, s->function) &&
+           strcmp(s->url, url.type == READER_TEXT ? url.text : "") == 0;
+}
+
+static int add_stack(struct evidence *r, struct reader_rows *rows, struct err *e)
+{
+    struct evidence_target *t = find_target(r, integer(rows, 0));
+    struct reader_value stack = reader_value(rows, 6);
+    for (size_t i = 0; t && stack.type == READER_TEXT && i < t->site_count; i++)
+        if (!t->sites[i].own && is_same_site(&t->sites[i], rows))
+            return stack_own_place(stack.text, stack.length, &t->sites[i].own, e);
+    return 0;
+}
+
 static int add_analysed(struct evidence *r, struct reader_rows *rows, struct err *e)
 {
     struct evidence_target *t = find_target(r, integer(rows, 0));
@@ -367,6 +385,7 @@ static const struct {
     {"diagnose_analysed", add_analysed, EVIDENCE_TARGETS_MAX},
     {"metrics_classes", add_class, EVIDENCE_CLASSES_MAX},
     {"metrics_sites", add_site, EVIDENCE_SITES_MAX},
+    {"diagnose_stacks", add_stack, EVIDENCE_STACKS_MAX},
 };
 
 int evidence_read(struct reader *reader, const char *run_id, struct evidence **ret, struct err *e)
@@ -410,6 +429,7 @@ static void free_target(struct evidence_target *t)
         free(t->sites[i].function);
         free(t->sites[i].url);
         free(t->sites[i].source);
+        diagnosis_place_free(t->sites[i].own);
     }
     for (size_t i = 0; i < t->class_count; i++) {
         free(t->classes[i].name);

@@ -2,6 +2,7 @@
 #ifndef HEAPTAP_DIAGNOSE_EVIDENCE_H
 #define HEAPTAP_DIAGNOSE_EVIDENCE_H
 
+#include "diagnose/diagnosis.h"
 #include "diagnose/floors.h"
 
 struct evidence_reading {
@@ -30,8 +31,9 @@ struct evidence_snapshot {
 struct evidence_site {
     char *function, *url, *source; /* owned; url "" if unknown */
     uint32_t line, column;         /* 0: unknown */
-    double first, last;            /* live bytes */
-    double per_hour, low, high;    /* NAN: too few readings */
+    struct diagnosis_place *own; /* the program's own line behind it; NULL: none, unknown. Owned */
+    double first, last;          /* live bytes */
+    double per_hour, low, high;  /* NAN: too few readings */
     int64_t readings;
 };
 
@@ -77,7 +79,8 @@ struct evidence {
             */
 #define EVIDENCE_TARGETS_MAX 10000
 #define EVIDENCE_FILES_MAX   20000
-#define EVIDENCE_SITES_MAX   400 /* of a run; the fastest growing ones */
+#define EVIDENCE_SITES_MAX   400  /* of a run; the fastest growing ones */
+#define EVIDENCE_STACKS_MAX  4000 /* at some KB each */
 #define EVIDENCE_CLASSES_MAX 400
 #define EVIDENCE_COUNTS_MAX  200000
 

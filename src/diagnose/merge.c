@@ -1,18 +1,13 @@
 /* Routes, sites and classes of the record, joined to suspects. */
 #include "diagnose/merge.h"
 
-#include "base/own.h"
 #include "base/text.h"
+#include "diagnose/lines.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define SITES_MAX      5   /* of a suspect */
-#define SITE_SHARE     0.2 /* of the best one's score, for a site to stand beside it */
-#define LIBRARY_WEIGHT 0.1
-#define LIBRARY_SHARE  0.5  /* of the suspect's growth, for a line of the runtime itself */
-#define SITE_BYTES     4096 /* growth under it is chance: a sample stands for more */
 #define CLASSES_MAX    5
 #define CLASS_SHARE    0.1 /* of the growth */
 #define GUESS_WIDTH    2.5 /* times its bytes, that the upper bound is at most */
@@ -280,129 +275,6 @@ int merge_routes(struct diagnosis *d, const struct evidence_target *t, int64_t f
     return rc;
 }
 
-/* ---- sites ---- */
-
-/* How near to the user's own code: what a library allocates is asked for elsewhere. */
-static double weight_of_url(const char *url)
-{
-    if (!*url)
-        return 0.05;
-    if (strncmp(url, "node:", 5) == 0)
-        return 0.1;
-    return strstr(url, "/node_modules/") ? 0.4 : 1;
-}
-
-static bool same_file(const struct diagnosis_place *place, const char *url)
-{
-    return place && place->url && *place->url && strcmp(place->url, url) == 0;
-}
-
-/* Live bytes that came while it was watched: a sampling profile holds nothing older than itself, so
- * a single reading is all growth. */
-static double growth_of(const struct evidence_site *site)
-{
-    return site->readings > 1 ? site->last - site->first : site->last;
-}
-
-/* How well a site may be where the suspect's objects come from. */
-static double score(const struct diagnosis_suspect *s, const struct evidence_site *site)
-{
-    double growth = growth_of(site), value = growth * weight_of_url(site->url);
-    bool library = weight_of_url(site->url) <= LIBRARY_WEIGHT;
-    if (!(growth >= SITE_BYTES) || (!*site->url && *site->function == '(') || own_is_url(site->url))
-        return 0;
-    if (library && growth < LIBRARY_SHARE * (double)s->retained_growth)
-        return 0; /* what the runtime needs for itself */
-    if (same_file(s->holder.place, site->url) || same_file(s->function, site->url))
-        value *= 2;
-    if (s->class_name && *s->class_name && site->function &&
-        strcasestr(site->function, s->class_name))
-        value *= 2;
-    return isfinite(site->low) && site->low > 0 ? value : value / 2;
-}
-
-struct scored {
-    const struct evidence_site *site;
-    double score;
-};
-
-static int by_score(const void *a, const void *b)
-{
-    double x = ((const struct scored *)a)->score, y = ((const struct scored *)b)->score;
-    return x > y ? -1 : x < y;
-}
-
-static bool has_site(const struct diagnosis_suspect *s, const struct evidence_site *site)
-{
-    for (size_t i = 0; i < s->site_count; i++) {
-        const struct diagnosis_place *p = &s->sites[i].place;
-        if (p->line == site->line && strcmp(p->url ? p->url : "", site->url) == 0)
-            return true;
-    }
-    return false;
-}
-
-static int add_site(struct diagnosis_suspect *s, const struct evidence_site *site, struct err *e)
-{
-    if (has_site(s, site))
-        return 0;
-    struct diagnosis_site *grown = realloc(s->sites, (s->site_count + 1) * sizeof *grown);
-    if (!grown)
-        return err_set(e, ERR_NOMEM, "out of memory");
-    s->sites = grown;
-    struct diagnosis_site *added = &grown[s->site_count];
-    *added = (struct diagnosis_site){.place = {.function = copy(site->function),
-                                         .url = copy(site->url),
-                                         .line = site->line,
-                                         .column = site->column},
-        .live_bytes = isfinite(site->last) ? (int64_t)site->last : 0};
-    s->site_count++;
-    return added->place.function && added->place.url ? 0 : err_set(e, ERR_NOMEM, "out of memory");
-}
-
-/* Sites of files that other suspects' holders stand in are theirs. */
-static bool is_of_another(const struct diagnosis *d, size_t self, const struct evidence_site *site)
-{
-    const struct diagnosis_suspect *s = &d->suspects[self];
-    if (same_file(s->holder.place, site->url) || same_file(s->function, site->url))
-        return false;
-    for (size_t i = 0; i < d->suspect_count; i++)
-        if (i != self && (same_file(d->suspects[i].holder.place, site->url) ||
-                             same_file(d->suspects[i].function, site->url)))
-            return true;
-    return false;
-}
-
-static int add_sites(struct diagnosis *d, size_t index, const struct evidence_target *t,
-    struct scored *scored, struct err *e)
-{
-    struct diagnosis_suspect *s = &d->suspects[index];
-    size_t count = 0;
-    int rc = 0;
-    for (size_t i = 0; i < t->site_count; i++) {
-        double value = is_of_another(d, index, &t->sites[i]) ? 0 : score(s, &t->sites[i]);
-        if (value > 0)
-            scored[count++] = (struct scored){&t->sites[i], value};
-    }
-    qsort(scored, count, sizeof *scored, by_score);
-    for (size_t i = 0; i < count && rc == 0 && s->site_count < SITES_MAX; i++)
-        if (scored[i].score >= SITE_SHARE * scored[0].score)
-            rc = add_site(s, scored[i].site, e);
-    return rc;
-}
-
-int merge_sites(struct diagnosis *d, const struct evidence_target *t, struct err *e)
-{
-    bool grows = d->verdict == DIAGNOSIS_LEAK || d->verdict == DIAGNOSIS_GROWTH;
-    struct scored *scored = calloc(t->site_count + 1, sizeof *scored);
-    int rc = scored ? 0 : err_set(e, ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < d->suspect_count && grows && rc == 0; i++)
-        if (i == 0 || d->suspects[i].holder.place || d->suspects[i].function)
-            rc = add_sites(d, i, t, scored, e);
-    free(scored);
-    return rc;
-}
-
 /* ---- classes ---- */
 
 /* V8's own, which grow with whatever is the matter, and the primitive ones, which say nothing. */
@@ -459,7 +331,7 @@ static double grown_bytes(const struct evidence_target *t)
     double sum = 0;
     for (size_t i = 0; i < t->site_count; i++)
         if (t->sites[i].readings == 1 || (isfinite(t->sites[i].low) && t->sites[i].low > 0))
-            sum += growth_of(&t->sites[i]);
+            sum += lines_growth(&t->sites[i]);
     return sum;
 }
 
@@ -477,6 +349,6 @@ int merge_classes(
     struct diagnosis_suspect unknown = {.retained_growth = growth > 0 ? (int64_t)growth : 0,
         .share = growth > 0 ? fmin(grown_bytes(t) / growth, 1) : NAN,
         .confidence = 0.3};
-    bool anything = t->floors.count > 0 || grown_bytes(t) >= SITE_BYTES;
+    bool anything = t->floors.count > 0 || grown_bytes(t) >= LINES_BYTES;
     return anything ? add_suspect(d, &unknown, e) : 0;
 }

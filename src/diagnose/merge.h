@@ -1,5 +1,5 @@
-/* What the record of a run adds to suspects: routes that keep bytes, lines that allocate, classes
- * whose files are gone. */
+/* What the record of a run adds to suspects: routes that keep bytes, classes whose files are gone.
+ */
 #ifndef HEAPTAP_DIAGNOSE_MERGE_H
 #define HEAPTAP_DIAGNOSE_MERGE_H
 
@@ -10,9 +10,6 @@
  * snapshots that counted instances; 0: none did. Says in notes what the routes could not tell. */
 int merge_routes(struct diagnosis *d, const struct evidence_target *t, int64_t first_ms,
     int64_t last_ms, struct err *e) MUST_USE;
-
-/* Lines whose live bytes grow, to the suspects that they may allocate. */
-int merge_sites(struct diagnosis *d, const struct evidence_target *t, struct err *e) MUST_USE;
 
 /* Suspects for a diagnosis without any: classes that grew by the record, else one of unknown class
  * that routes and sites can say more of. growth: bytes of the memory that grows over the span. */

@@ -1,6 +1,7 @@
 /* Stacks of allocations: a sampling profile as a flat tree, and folding by site. */
 #include "heap/allocations.h"
 
+#include "base/own.h"
 #include "base/text.h"
 #include "heap/allocations_inside.h"
 
@@ -285,6 +286,32 @@ static uint32_t site_of(const struct allocations *a, uint32_t node)
     return at == ALLOCATION_NONE ? node : at;
 }
 
+bool allocations_is_own(const char *url)
+{
+    static const char *const others[] = {"node:", "ext:", "wasm:", "chrome-extension:"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strncmp(url, others[i], strlen(others[i])) == 0)
+            return false;
+    return *url && !own_is_url(url) && !strstr(url, "/node_modules/");
+}
+
+bool allocations_is_loader(const char *url)
+{
+    return strncmp(url, "node:internal/modules/", strlen("node:internal/modules/")) == 0;
+}
+
+static struct allocation_frame own_frame(const struct allocations *a, uint32_t node)
+{
+    for (; node != ALLOCATION_NONE; node = a->nodes[node].parent) {
+        const struct allocation_frame *frame = allocations_frame(a, node);
+        if (allocations_is_own(frame->url))
+            return *frame;
+        if (allocations_is_loader(frame->url))
+            break;
+    }
+    return (struct allocation_frame){.function = "", .url = ""};
+}
+
 static const char *site_label(const struct allocations *a, uint32_t node, struct text_block **texts)
 {
     const char *name = allocations_frame(a, node)->function;
@@ -370,6 +397,22 @@ static void join_same(struct allocation_sites *s, const struct allocations *a)
     s->count = s->count ? kept + 1 : 0;
 }
 
+static int add_own_frames(struct allocation_sites *s, const struct allocations *a, struct err *e)
+{
+    struct text_block *texts = s->texts;
+    int rc = 0;
+    for (size_t i = 0; i < s->count && rc == 0; i++) {
+        struct allocation_frame *own = &s->items[i].own;
+        *own = own_frame(a, s->items[i].heaviest);
+        own->function = texts_add(&texts, own->function, strlen(own->function));
+        own->url = texts_add(&texts, own->url, strlen(own->url));
+        if (!own->function || !own->url)
+            rc = err_set(e, ERR_NOMEM, "no memory for the names of functions");
+    }
+    s->texts = texts;
+    return rc;
+}
+
 int allocations_fold(const struct allocations *a, struct allocation_sites *ret, struct err *e)
 {
     struct allocation_sites s = {.items = calloc(a->node_count, sizeof *s.items)};
@@ -400,8 +443,12 @@ int allocations_fold(const struct allocations *a, struct allocation_sites *ret, 
     if (s.count)
         qsort(s.items, s.count, sizeof *s.items, by_key);
     join_same(&s, a);
-    *ret = s;
-    return 0;
+    rc = add_own_frames(&s, a, e);
+    if (rc)
+        allocation_sites_free(&s);
+    else
+        *ret = s;
+    return rc;
 }
 
 void allocation_sites_free(struct allocation_sites *s)

@@ -111,9 +111,19 @@ int64_t allocations_samples(const struct allocations *a);
 
 struct allocation_site {
     struct allocation_frame frame; /* function: with the caller's name as said above; owned */
+    struct allocation_frame own; /* of the heaviest stack, see allocations_is_own; url "" if none */
     int64_t live_count, live_bytes, count, bytes;
     uint32_t heaviest; /* the node with the most live bytes, in what was folded */
 };
+
+/* Whether a script of that URL is the program's own, and neither of a package in node_modules nor
+ * of the runtime. The innermost own frame of a stack is the line that has asked for what a package
+ * or the runtime allocates; there is none behind frames of the module loader: what a module needs
+ * to exist is asked for by nobody. */
+bool allocations_is_own(const char *url);
+bool allocations_is_loader(const char *url);
+/* By function, URL, line and column. */
+int allocations_compare_frames(const struct allocation_frame *a, const struct allocation_frame *b);
 
 struct allocation_sites {
     struct allocation_site *items;

@@ -28,8 +28,6 @@ int allocations_add_frame(struct allocations *a, const struct allocation_frame *
 int allocations_add_node(struct allocations *a, const struct allocation_node *node, uint32_t *ret,
     struct err *e) MUST_USE;
 
-/* By name, URL, line and column. */
-int allocations_compare_frames(const struct allocation_frame *a, const struct allocation_frame *b);
 /* Of two amounts: ALLOCATION_UNKNOWN if one is; INT64_MAX at the most. */
 int64_t allocations_sum(int64_t a, int64_t b);
 

@@ -110,6 +110,29 @@ static void what_has_no_url_at_all_keeps_its_own_name(void **state)
     allocations_free(a);
 }
 
+/* handler in the program asks a package, which asks the runtime; and a module that is loaded. */
+static void what_a_package_allocates_has_a_line_of_the_program(void **state)
+{
+    static const char profile[] = "{\"head\":" ROOT ",\"selfSize\":0,\"children\":[" FRAME(
+        "handler", "file:///app/a.js", "4", "9") ",\"selfSize\":0,\"children\":[" FRAME("Pool",
+        "/app/node_modules/pool/i.js", "1", "1") ",\"selfSize\":5,\"children\":[" FRAME("emit",
+        "node:events", "7", "1") ",\"selfSize\":6,\"children\":[]}]}," FRAME("load",
+        "node:internal/modules/cjs/loader", "1", "1") ",\"selfSize\":0,\"children\":[" FRAME("top",
+        "/app/node_modules/pool/x.js", "0", "0") ",\"selfSize\":7,\"children\":[]}]}]}]}}";
+    struct allocations *a;
+    struct allocation_sites s;
+    struct err e = ERR_NONE;
+    (void)state;
+    assert_int_equal(parse(profile, &a), 0);
+    assert_int_equal(allocations_fold(a, &s, &e), 0);
+    allocations_free(a);
+    assert_string_equal(find(&s, "Pool")->own.function, "handler");
+    assert_int_equal(find(&s, "Pool")->own.line, 5);
+    assert_string_equal(find(&s, "emit")->own.url, "file:///app/a.js");
+    assert_string_equal(find(&s, "top")->own.url, "");
+    allocation_sites_free(&s);
+}
+
 static void profiles_that_lie_are_refused(void **state)
 {
     static const char *const bad[] = {
@@ -408,6 +431,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_site_is_the_innermost_frame_with_a_url),
         cmocka_unit_test(what_has_no_url_at_all_keeps_its_own_name),
+        cmocka_unit_test(what_a_package_allocates_has_a_line_of_the_program),
         cmocka_unit_test(profiles_that_lie_are_refused),
         cmocka_unit_test(places_out_of_range_are_unknown),
         cmocka_unit_test(deep_stacks_are_walked),
