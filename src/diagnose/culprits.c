@@ -2,6 +2,7 @@
 #include "diagnose/culprits.h"
 
 #include "base/buf.h"
+#include "diagnose/naming.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -113,13 +114,13 @@ static int see_class(struct heap *h, uint32_t node, struct traits *t, struct err
 /* The classes that the unit's class extends, whose constructors may be a package's. */
 static int see_ancestors(struct heap *h, uint32_t unit, struct traits *t, struct err *e)
 {
-    uint32_t prototype = holder_property(h, unit, "__proto__");
+    uint32_t prototype = naming_property(h, unit, "__proto__");
     int rc = 0;
     for (int i = 0; i < ANCESTORS_MAX && prototype != HEAP_NONE && rc == 0; i++) {
-        uint32_t constructor = holder_property(h, prototype, "constructor");
+        uint32_t constructor = naming_property(h, prototype, "constructor");
         if (constructor != HEAP_NONE)
             rc = see_package(h, constructor, t, e);
-        prototype = holder_property(h, prototype, "__proto__");
+        prototype = naming_property(h, prototype, "__proto__");
     }
     return rc;
 }
@@ -223,11 +224,13 @@ static void recognise_structure(const struct heap *h, const struct frontier_grou
         *ret_name = "event-listener";
         *ret_advice = "Remove the listener when what it serves is over (off, once, or an "
                       "AbortSignal), or listen once for the process and look the request up.";
-    } else if (holder->kind == HOLDER_TIMERS) {
+    } else if (holder->kind == HOLDER_TIMERS || strcmp(class, "Timeout") == 0 ||
+               strcmp(class, "Immediate") == 0) {
         *ret_name = "timer";
         *ret_advice = "Clear the timer when what it serves is over: as long as it runs, it keeps "
                       "its callback and all that the callback can see.";
-    } else if (holder->kind == HOLDER_PROMISE || strcmp(class, "Promise") == 0) {
+    } else if (holder->kind == HOLDER_PROMISE || strcmp(class, "Promise") == 0 ||
+               (s->class_name && strcmp(s->class_name, "Promise") == 0)) {
         *ret_name = "promise";
         *ret_advice =
             "A promise that never settles keeps all that waits for it: settle it on every "
@@ -251,6 +254,7 @@ static void recognise_structure(const struct heap *h, const struct frontier_grou
         *ret_advice = "Functions that are kept keep every variable that any function of the same "
                       "scope uses: drop them, or keep only the values that they need.";
     } else if (holder->kind == HOLDER_MAP || holder->kind == HOLDER_SET ||
+               strcmp(s->holder.class_name, "FinalizationRegistry") == 0 ||
                strcmp(s->holder.class_name, "Object") == 0 || s->holder.class_name[0] == '{' ||
                has_word(s->holder.class_name, "cache") || has_word(s->holder.name, "cache")) {
         *ret_name = "cache";

@@ -2,17 +2,15 @@
 #include "diagnose/holder.h"
 
 #include "base/text.h"
+#include "diagnose/naming.h"
+#include "diagnose/place.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define NAME_BYTES                                                                                 \
-    4096             /* of an edge or a class, as it is shown; V8 cuts them at 1024 characters     \
-                      */
-#define CLIMB_MAX  8 /* collections in collections: steps up to a name */
+#define CLIMB_MAX  8      /* collections in collections: steps up to a name */
 #define LIST_MAX   100000 /* of a list: links up to its head */
-#define IN_EDGES   4096   /* of a holder that are looked at for a name */
 #define PATH_STEPS 64     /* of the way from the roots that are kept, the last ones */
 
 static int no_memory(struct err *e)
@@ -20,173 +18,18 @@ static int no_memory(struct err *e)
     return err_set(e, ERR_NOMEM, "out of memory for the name of a holder");
 }
 
-static const char *class_of(const struct heap *h, uint32_t node)
-{
-    return frontier_class_name(h, heap_columns(h)->class_of[node]);
-}
-
-static int edge_text(const struct heap *h, uint32_t edge, struct buf *out)
-{
-    buf_clear(out);
-    int rc = heap_add_edge_name(h, edge, out);
-    if (rc == ERR_FULL)
-        rc = 0;
-    return rc == 0 ? buf_reserve(out, 1) : rc;
-}
-
-static bool text_is(const struct buf *b, const char *text)
-{
-    return b->length == strlen(text) && memcmp(b->data, text, b->length) == 0;
-}
-
-uint32_t holder_property(const struct heap *h, uint32_t node, const char *name)
-{
-    const struct heap_columns *c = heap_columns(h);
-    struct buf text = buf_new(NAME_BYTES);
-    uint32_t found = HEAP_NONE;
-    for (uint32_t k = c->first_edge[node]; k < c->first_edge[node + 1] && found == HEAP_NONE; k++) {
-        enum heap_edge_kind kind = heap_edge_kind(c->edge[k]);
-        if ((kind == HEAP_PROPERTY || kind == HEAP_INTERNAL) && edge_text(h, k, &text) == 0 &&
-            text_is(&text, name))
-            found = heap_edge_to(c->edge[k]);
-    }
-    buf_free(&text);
-    return found;
-}
-
-uint32_t holder_callback(const struct heap *h, uint32_t unit)
-{
-    static const char *const ways[] = {
-        "_onTimeout", "listener", "callback", "bound_this", "bound_function", "function"};
-    const struct heap_columns *c = heap_columns(h);
-    /* An async function that waits is an object whose function is an internal edge. */
-    for (int depth = 0; depth < 3 && unit != HEAP_NONE; depth++) {
-        struct heap_location l;
-        if (c->kind[unit] == HEAP_CLOSURE && heap_find_location(h, unit, &l))
-            return unit;
-        uint32_t next = HEAP_NONE;
-        for (size_t i = 0; i < sizeof ways / sizeof *ways && next == HEAP_NONE; i++)
-            next = holder_property(h, unit, ways[i]);
-        unit = next;
-    }
-    return HEAP_NONE;
-}
-
-int holder_place(struct heap *h, uint32_t node, struct diagnosis_place **ret, struct err *e)
-{
-    struct heap_location l;
-    struct buf url = buf_new(NAME_BYTES), name = buf_new(NAME_BYTES);
-    *ret = NULL;
-    if (!heap_find_location(h, node, &l))
-        return 0;
-    struct diagnosis_place *place = calloc(1, sizeof *place);
-    int rc = place ? heap_add_script_url(h, l.script_id, &url, e) : no_memory(e);
-    if (rc == ERR_FULL)
-        rc = 0;
-    if (rc == 0 && heap_add_node_name(h, node, &name) == ERR_NOMEM)
-        rc = no_memory(e);
-    if (rc == 0) {
-        place->url = diagnosis_text(url.data ? url.data : "", url.length);
-        place->function = diagnosis_text(name.data ? name.data : "", name.length);
-        place->line = l.line + 1;
-        place->column = l.column + 1;
-        if (!place->url || !place->function)
-            rc = no_memory(e);
-    }
-    buf_free(&url);
-    buf_free(&name);
-    if (rc == 0) {
-        *ret = place;
-    } else if (place) {
-        free(place->url);
-        free(place->function);
-        free(place);
-    }
-    return rc;
-}
-
-/* ---- which edge names an object ---- */
-
-enum edge_worth { WORTH_NOTHING, WORTH_INSIDE, WORTH_ELEMENT, WORTH_NAME, WORTH_PRIVATE };
-
-static const char *const back_links[] = {"prev", "previous", "_prev", "_idlePrev", NULL};
-static const char *const links[] = {"next", "_next", "_idleNext", NULL};
-
-static bool is_one_of(const struct buf *text, const char *const *names)
-{
-    for (; *names; names++)
-        if (text_is(text, *names))
-            return true;
-    return false;
-}
-
-static enum edge_worth edge_worth(const struct heap *h, uint32_t edge, struct buf *text)
-{
-    enum heap_edge_kind kind = heap_edge_kind(heap_columns(h)->edge[edge]);
-    if (kind == HEAP_WEAK || kind == HEAP_SHORTCUT)
-        return WORTH_NOTHING;
-    if (kind == HEAP_ELEMENT)
-        return WORTH_ELEMENT;
-    if (kind != HEAP_CONTEXT && kind != HEAP_PROPERTY)
-        return WORTH_INSIDE;
-    if (edge_text(h, edge, text) != 0 || text->length == 0 || text->data[0] == '.' ||
-        text_is(text, "__proto__") || text_is(text, "constructor") || text_is(text, "this"))
-        return WORTH_INSIDE;
-    if (is_one_of(text, back_links)) /* a list is known by its head */
-        return WORTH_INSIDE;
-    return text->data[0] == '#' ? WORTH_PRIVATE : WORTH_NAME;
-}
-
-static bool source_is_better(const struct heap *h, const uint8_t *born, uint32_t a, uint32_t b)
-{
-    const struct heap_columns *c = heap_columns(h);
-    if (b == HEAP_NONE || (born[a] == 0) != (born[b] == 0))
-        return b == HEAP_NONE || born[a] == 0;
-    if (c->distance[a] != c->distance[b])
-        return c->distance[b] < 0 || (c->distance[a] >= 0 && c->distance[a] < c->distance[b]);
-    return a < b;
-}
-
-/* The edge that names the node best; *ret_edge HEAP_NONE where nothing but the roots leads to it.
- */
-static int naming_edge(struct heap *h, const uint8_t *born, uint32_t node, uint32_t *ret_edge,
-    enum edge_worth *ret_worth, struct err *e)
-{
-    const uint32_t *edges;
-    uint32_t count, source = HEAP_NONE;
-    struct buf text = buf_new(NAME_BYTES);
-    *ret_edge = HEAP_NONE;
-    *ret_worth = WORTH_NOTHING;
-    int rc = heap_incoming(h, node, &edges, &count, e);
-    for (uint32_t i = 0; rc == 0 && i < count && i < IN_EDGES; i++) {
-        uint32_t from = heap_edge_source(h, edges[i]);
-        if (from == node || from == heap_columns(h)->root)
-            continue;
-        enum edge_worth worth = edge_worth(h, edges[i], &text);
-        if (worth < *ret_worth || worth == WORTH_NOTHING)
-            continue;
-        if (worth == *ret_worth && !source_is_better(h, born, from, source))
-            continue;
-        *ret_worth = worth;
-        *ret_edge = edges[i];
-        source = from;
-    }
-    buf_free(&text);
-    return rc;
-}
-
 /* ---- the way from the roots ---- */
 
 static int add_step(struct heap *h, uint32_t edge, struct diagnosis_suspect *s, struct err *e)
 {
     const struct heap_columns *c = heap_columns(h);
-    struct buf text = buf_new(NAME_BYTES);
+    struct buf text = buf_new(NAMING_BYTES);
     uint32_t to = heap_edge_to(c->edge[edge]);
     struct diagnosis_step step = {
         .type = heap_edge_kind_name(heap_edge_kind(c->edge[edge])), .id = c->id[to]};
-    int rc = edge_text(h, edge, &text) == ERR_NOMEM ? no_memory(e) : 0;
+    int rc = naming_edge(h, edge, &text) == ERR_NOMEM ? no_memory(e) : 0;
     step.edge = rc == 0 ? diagnosis_text(text.data, text.length) : NULL;
-    step.class_name = diagnosis_text(class_of(h, to), strlen(class_of(h, to)));
+    step.class_name = diagnosis_text(naming_class(h, to), strlen(naming_class(h, to)));
     buf_free(&text);
     if (rc == 0 && (!step.edge || !step.class_name))
         rc = no_memory(e);
@@ -222,49 +65,11 @@ static int add_path(
     return rc;
 }
 
-/* ---- where it stands ---- */
-
-/* The function among those that share a context that begins first: it stands nearest to the
- * variable's declaration. */
-static int context_place(
-    struct heap *h, uint32_t context, struct diagnosis_place **ret, struct err *e)
-{
-    const uint32_t *edges;
-    uint32_t count, best = HEAP_NONE;
-    struct heap_location least = {0};
-    int rc = heap_incoming(h, context, &edges, &count, e);
-    for (uint32_t i = 0; rc == 0 && i < count && i < IN_EDGES; i++) {
-        struct heap_location l;
-        uint32_t source = heap_edge_source(h, edges[i]);
-        if (heap_columns(h)->kind[source] != HEAP_CLOSURE || !heap_find_location(h, source, &l))
-            continue;
-        if (best == HEAP_NONE || l.line < least.line ||
-            (l.line == least.line && l.column < least.column)) {
-            best = source;
-            least = l;
-        }
-    }
-    if (rc == 0 && best != HEAP_NONE)
-        rc = holder_place(h, best, ret, e);
-    return rc;
-}
-
-/* Of the function whose variable it is, or of the constructor or function that has the property. */
-static int owner_place(struct heap *h, uint32_t owner, struct diagnosis_place **ret, struct err *e)
-{
-    *ret = NULL;
-    if (owner == HEAP_NONE)
-        return 0;
-    if (frontier_rank(h, owner) == FRONTIER_CONTEXT)
-        return context_place(h, owner, ret, e);
-    return holder_place(h, owner, ret, e);
-}
-
 /* ---- the phrase ---- */
 
 static enum holder_kind kind_of(const struct heap *h, uint32_t holder)
 {
-    const char *name = class_of(h, holder);
+    const char *name = naming_class(h, holder);
     if (strcmp(name, "Map") == 0)
         return HOLDER_MAP;
     if (strcmp(name, "Set") == 0)
@@ -285,10 +90,13 @@ struct naming {
     const uint8_t *born;
     const uint32_t *lifted;
     struct buf name, where; /* where: "variable `x`", "property `p` of Shop" */
+    struct buf declared;    /* what the owner calls it: the name, or that of what is around it */
     uint32_t edge;          /* that names the holder itself; HEAP_NONE */
-    uint32_t owner;         /* what has the variable or property */
+    uint32_t owner;         /* what has that variable or property */
     enum holder_kind kind;
+    uint32_t holder;
     uint32_t emitter; /* of listeners */
+    struct buf key;   /* of the entry of a Map that was climbed last */
     bool event;       /* name is that of the event */
 };
 
@@ -296,25 +104,34 @@ static int name_edge(struct naming *n, uint32_t edge)
 {
     const char *what =
         heap_edge_kind(heap_columns(n->h)->edge[edge]) == HEAP_CONTEXT ? "variable" : "property";
-    uint32_t source = heap_edge_source(n->h, edge);
-    int rc = edge_text(n->h, edge, &n->name);
-    if (rc == 0 && n->name.data[0] == '#')
-        what = "private field";
-    else if (heap_columns(n->h)->kind[source] == HEAP_CLOSURE)
+    uint32_t source = heap_edge_source(n->h, edge), module = naming_module(n->h, edge);
+    int rc = naming_edge(n->h, edge, &n->name);
+    if (rc == 0 && module != HEAP_NONE && naming_text_is(&n->name, "default"))
+        rc = place_default_name(n->h, module, &n->name);
+    bool of_function = heap_columns(n->h)->kind[source] == HEAP_CLOSURE;
+    if (module != HEAP_NONE)
+        what = "exported variable";
+    else if (rc == 0 && n->name.data[0] == '#')
+        what = of_function ? "private static field" : "private field";
+    else if (of_function)
         what = "static field";
     if (rc == 0)
         rc = buf_addf(&n->where, "%s%s `%.*s`", n->where.length ? ", in " : "", what,
             (int)n->name.length, n->name.data);
-    const char *class = class_of(n->h, source);
-    struct buf function = buf_new(NAME_BYTES);
-    if (rc == 0 && strcmp(what, "static field") == 0 &&
-        (rc = heap_add_node_name(n->h, source, &function)) == 0 && function.length)
+    const char *class = naming_class(n->h, source);
+    struct buf function = buf_new(NAMING_BYTES);
+    if (rc == 0 && of_function && (rc = heap_add_node_name(n->h, source, &function)) == 0 &&
+        function.length)
         class = function.data;
-    if (rc == 0 && strcmp(what, "variable") != 0 && class[0] && class[0] != '(' &&
-        class[0] != '{' && strcmp(class, "Object") != 0)
+    if (rc == 0 && !strstr(what, "variable") && class[0] && class[0] != '(' && class[0] != '{' &&
+        strcmp(class, "Object") != 0)
         rc = buf_addf(&n->where, " of %s", class);
     buf_free(&function);
-    n->owner = source;
+    n->owner = module != HEAP_NONE ? module : source;
+    if (rc == 0) {
+        buf_clear(&n->declared);
+        rc = buf_add(&n->declared, n->name.data, n->name.length);
+    }
     return rc;
 }
 
@@ -322,42 +139,98 @@ static int name_edge(struct naming *n, uint32_t edge)
 static int name_listeners(struct naming *n, uint32_t events, uint32_t event_edge, struct err *e)
 {
     uint32_t edge;
-    enum edge_worth worth;
-    struct buf text = buf_new(NAME_BYTES);
-    int rc = naming_edge(n->h, n->born, events, &edge, &worth, e);
-    if (rc == 0 && edge != HEAP_NONE && worth >= WORTH_NAME && edge_text(n->h, edge, &text) == 0 &&
-        text_is(&text, "_events")) {
+    enum naming_worth worth;
+    struct buf text = buf_new(NAMING_BYTES);
+    int rc = naming_find(n->h, n->born, events, &edge, &worth, e);
+    if (rc == 0 && edge != HEAP_NONE && worth >= NAMING_NAME &&
+        naming_edge(n->h, edge, &text) == 0 && naming_text_is(&text, "_events")) {
         n->kind = HOLDER_LISTENERS;
         n->emitter = heap_edge_source(n->h, edge);
         n->event = true;
-        rc = edge_text(n->h, event_edge, &n->name);
+        rc = naming_edge(n->h, event_edge, &n->name);
     }
     buf_free(&text);
     return rc;
 }
 
+static bool is_plain(const struct naming *n, uint32_t node)
+{
+    const char *class = naming_class(n->h, node);
+    return strcmp(class, "Object") == 0 || class[0] == '{';
+}
+
+/* An object of a package or of the runtime. */
+static bool is_foreign(const struct naming *n, uint32_t node)
+{
+    return frontier_rank(n->h, node) == FRONTIER_OBJECT && !is_plain(n, node) &&
+           place_side(n->h, node) != PLACE_PROGRAM;
+}
+
+/* One step from the owner to what holds it, added to the phrase. */
+static int climb(struct naming *n, bool *ret_climbed, struct err *e)
+{
+    uint32_t edge;
+    enum naming_worth worth;
+    *ret_climbed = false;
+    int rc = naming_find(n->h, n->born, n->owner, &edge, &worth, e);
+    if (rc != 0 || worth < NAMING_NAME || heap_edge_source(n->h, edge) == n->owner)
+        return rc;
+    struct buf kept = n->name; /* the holder's own name stays */
+    n->name = buf_new(NAMING_BYTES);
+    rc = name_edge(n, edge);
+    buf_free(&n->name);
+    n->name = kept;
+    *ret_climbed = rc == 0;
+    return rc == 0 ? 0 : no_memory(e);
+}
+
 /* A plain object says nothing of itself: what it is called is added, up to a variable or to an
  * object that has a class. */
+static int name_plain_owner(struct naming *n, struct err *e)
+{
+    bool climbed = true;
+    int rc = 0;
+    for (int step = 0; step < CLIMB_MAX && climbed && rc == 0 && is_plain(n, n->owner); step++)
+        rc = climb(n, &climbed, e);
+    return rc;
+}
+
+/* What packages and the runtime call their parts says little: the program's own name for the object
+ * that has them is the holder's, where there is one. */
 static int name_owner(struct naming *n, struct err *e)
 {
-    for (int step = 0; step < CLIMB_MAX; step++) {
-        const char *class = class_of(n->h, n->owner);
-        uint32_t edge;
-        enum edge_worth worth;
-        if (strcmp(class, "Object") != 0 && class[0] != '{')
-            return 0;
-        int rc = naming_edge(n->h, n->born, n->owner, &edge, &worth, e);
-        if (rc != 0 || worth < WORTH_NAME || heap_edge_source(n->h, edge) == n->owner)
-            return rc;
-        struct buf kept = n->name; /* the holder's own name stays */
-        n->name = buf_new(NAME_BYTES);
-        rc = name_edge(n, edge);
-        buf_free(&n->name);
-        n->name = kept;
-        if (rc != 0)
-            return no_memory(e);
+    int rc = name_plain_owner(n, e);
+    bool climbed = rc == 0 && is_foreign(n, n->owner);
+    if (!climbed)
+        return rc;
+    size_t length = n->where.length;
+    uint32_t owner = n->owner;
+    struct buf declared = buf_new(NAMING_BYTES);
+    rc = buf_add(&declared, n->declared.data, n->declared.length);
+    for (int step = 0; step < CLIMB_MAX && climbed && rc == 0; step++)
+        if (is_plain(n, n->owner) || is_foreign(n, n->owner))
+            rc = climb(n, &climbed, e);
+        else
+            break;
+    bool found = climbed && !is_foreign(n, n->owner) && place_side(n->h, n->owner) == PLACE_PROGRAM;
+    if (rc == 0 && !found) {
+        n->where.length = length;
+        n->where.data[length] = '\0';
+        n->owner = owner;
+        buf_clear(&n->declared);
+        rc = buf_add(&n->declared, declared.data, declared.length);
+    } else if (rc == 0 && !n->event) {
+        buf_clear(&n->name);
+        rc = buf_add(&n->name, n->declared.data, n->declared.length);
     }
-    return 0;
+    buf_free(&declared);
+    return rc == 0 ? 0 : no_memory(e);
+}
+
+static bool is_next(const struct buf *name)
+{
+    return naming_text_is(name, "next") || naming_text_is(name, "_next") ||
+           naming_text_is(name, "_idleNext");
 }
 
 /* From one of a list to the next. */
@@ -368,8 +241,8 @@ static bool is_link(const struct naming *n, uint32_t edge, uint32_t to)
     bool is = c->class_of[source] == c->class_of[to];
     if (c->kind[source] != HEAP_OBJECT || frontier_rank(n->h, source) != FRONTIER_OBJECT)
         return false;
-    struct buf text = buf_new(NAME_BYTES);
-    is = is || (edge_text(n->h, edge, &text) == 0 && is_one_of(&text, links));
+    struct buf text = buf_new(NAMING_BYTES);
+    is = is || (naming_edge(n->h, edge, &text) == 0 && is_next(&text));
     buf_free(&text);
     return is;
 }
@@ -377,10 +250,22 @@ static bool is_link(const struct naming *n, uint32_t edge, uint32_t to)
 /* An EventTarget's Map from events to lists of listeners. */
 static bool is_event_map(const struct naming *n, uint32_t edge)
 {
-    struct buf text = buf_new(NAME_BYTES);
-    bool is = edge_text(n->h, edge, &text) == 0 && text.data && strstr(text.data, "kEvents");
+    struct buf text = buf_new(NAMING_BYTES);
+    bool is = naming_edge(n->h, edge, &text) == 0 && text.data && strstr(text.data, "kEvents");
     buf_free(&text);
     return is;
+}
+
+/* The holder is the EventTarget itself, its name that of the event. */
+static int become_listeners(struct naming *n, uint32_t target)
+{
+    n->kind = HOLDER_LISTENERS;
+    n->emitter = n->holder = target;
+    n->edge = HEAP_NONE;
+    n->event = n->key.length > 0;
+    buf_clear(&n->where);
+    buf_clear(&n->name);
+    return n->event ? buf_add(&n->name, n->key.data, n->key.length) : 0;
 }
 
 /* Climbs from the holder to something with a name. */
@@ -389,31 +274,32 @@ static int find_name(struct naming *n, uint32_t holder, struct err *e)
     uint32_t at = holder;
     for (int step = 0, climbed = 0; step < CLIMB_MAX; step++) {
         uint32_t edge;
-        enum edge_worth worth;
-        int rc = naming_edge(n->h, n->born, at, &edge, &worth, e);
+        enum naming_worth worth;
+        int rc = naming_find(n->h, n->born, at, &edge, &worth, e);
         if (rc != 0 || edge == HEAP_NONE)
             return rc;
         uint32_t source = heap_edge_source(n->h, edge);
-        if (step == 0)
+        if (n->edge == HEAP_NONE)
             n->edge = edge;
         /* Along a list to its head, which has the name. */
-        if (worth >= WORTH_NAME && n->emitter == HEAP_NONE && climbed++ < LIST_MAX &&
+        if (worth >= NAMING_NAME && n->emitter == HEAP_NONE && climbed++ < LIST_MAX &&
             is_link(n, edge, at)) {
             at = source;
             step--;
             continue;
         }
-        if (worth >= WORTH_NAME) {
+        if (worth >= NAMING_NAME) {
             if (n->emitter == HEAP_NONE && is_event_map(n, edge)) {
-                n->kind = HOLDER_LISTENERS;
-                at = n->emitter = source;
-                buf_clear(&n->where);
+                rc = become_listeners(n, source);
+                if (rc != 0)
+                    return no_memory(e);
+                at = source;
                 continue;
             }
             if (n->emitter == HEAP_NONE && step == 0) {
                 rc = name_listeners(n, source, edge, e);
-                if (rc == 0 && n->emitter == HEAP_NONE && edge_text(n->h, edge, &n->name) == 0 &&
-                    text_is(&n->name, "_events")) { /* single listeners, an event each */
+                if (rc == 0 && n->emitter == HEAP_NONE && naming_edge(n->h, edge, &n->name) == 0 &&
+                    naming_text_is(&n->name, "_events")) { /* single listeners, an event each */
                     n->kind = HOLDER_LISTENERS;
                     n->emitter = source;
                 }
@@ -423,7 +309,7 @@ static int find_name(struct naming *n, uint32_t holder, struct err *e)
                 }
             }
             struct buf kept = n->name;
-            n->name = buf_new(NAME_BYTES);
+            n->name = buf_new(NAMING_BYTES);
             if (rc == 0)
                 rc = name_edge(n, edge);
             if (n->event && kept.length) { /* the event stays the name */
@@ -434,6 +320,8 @@ static int find_name(struct naming *n, uint32_t holder, struct err *e)
             }
             return rc == 0 ? name_owner(n, e) : no_memory(e);
         }
+        if ((rc = naming_key(n->h, edge, &n->key)) != 0)
+            return no_memory(e);
         uint32_t above = n->lifted[source];
         if (frontier_rank(n->h, above) == FRONTIER_ROOTS || above == at)
             return 0;
@@ -441,7 +329,7 @@ static int find_name(struct naming *n, uint32_t holder, struct err *e)
             return 0;
         at = above;
         if (buf_addf(&n->where, "%san entry of %s", n->where.length ? ", in " : "",
-                class_of(n->h, at)) != 0)
+                naming_class(n->h, at)) != 0)
             return no_memory(e);
     }
     return 0;
@@ -449,15 +337,15 @@ static int find_name(struct naming *n, uint32_t holder, struct err *e)
 
 static int phrase(struct naming *n, const struct frontier_group *g, struct buf *out)
 {
-    const char *class = class_of(n->h, g->holder);
+    const char *class = naming_class(n->h, g->holder);
     const char *where = n->where.length ? n->where.data : "";
     if (n->kind == HOLDER_LISTENERS && n->event)
         return buf_addf(out, "listeners of event `%.*s` of %s%s%s", (int)n->name.length,
-            n->name.length ? n->name.data : "", class_of(n->h, n->emitter), where[0] ? " in " : "",
-            where);
+            n->name.length ? n->name.data : "", naming_class(n->h, n->emitter),
+            where[0] ? " in " : "", where);
     if (n->kind == HOLDER_LISTENERS)
-        return buf_addf(
-            out, "listeners of %s%s%s", class_of(n->h, n->emitter), where[0] ? " in " : "", where);
+        return buf_addf(out, "listeners of %s%s%s", naming_class(n->h, n->emitter),
+            where[0] ? " in " : "", where);
     if (n->kind == HOLDER_TIMERS || strcmp(class, "TimersList") == 0)
         return buf_add_text(out, "the list of running timers");
     if (n->kind == HOLDER_VARIABLE)
@@ -479,6 +367,8 @@ static int name_variable(struct naming *n, const struct frontier_group *g, struc
     int rc = heap_add_string(n->h, g->variable, &n->name);
     if (rc == 0)
         rc = buf_addf(&n->where, "variable `%.*s`", (int)n->name.length, n->name.data);
+    if (rc == 0)
+        rc = buf_add(&n->declared, n->name.data, n->name.length);
     n->owner = g->holder;
     return rc == 0 ? 0 : no_memory(e);
 }
@@ -488,7 +378,7 @@ static int name_variable(struct naming *n, const struct frontier_group *g, struc
 static uint32_t timers_list(const struct heap *h, uint32_t timer)
 {
     const struct heap_columns *c = heap_columns(h);
-    while (timer != c->root && strcmp(class_of(h, timer), "TimersList") != 0)
+    while (timer != c->root && strcmp(naming_class(h, timer), "TimersList") != 0)
         timer = c->dominator[timer];
     return timer == c->root ? HEAP_NONE : timer;
 }
@@ -499,25 +389,39 @@ static bool is_timer_group(const struct heap *h, const struct frontier_group *g)
            strcmp(frontier_class_name(h, g->class), "Immediate") == 0;
 }
 
+static int owner_place(const struct naming *n, struct diagnosis_place **ret, struct err *e)
+{
+    *ret = NULL;
+    if (n->owner == HEAP_NONE)
+        return 0;
+    return place_of_name(n->h, n->owner, n->declared.length ? n->declared.data : NULL, ret, e);
+}
+
 int holder_describe(struct heap *h, const uint8_t *born, const uint32_t *lifted,
     const struct frontier_group *g, struct diagnosis_suspect *s, struct holder *ret, struct err *e)
 {
     struct naming n = {.h = h,
         .born = born,
         .lifted = lifted,
-        .name = buf_new(NAME_BYTES),
-        .where = buf_new(NAME_BYTES),
+        .name = buf_new(NAMING_BYTES),
+        .where = buf_new(NAMING_BYTES),
+        .declared = buf_new(NAMING_BYTES),
+        .key = buf_new(NAMING_BYTES),
+        .holder = g->holder,
         .edge = HEAP_NONE,
         .owner = HEAP_NONE,
         .emitter = HEAP_NONE,
         .kind = kind_of(h, g->holder)};
-    struct buf text = buf_new(4 * NAME_BYTES);
-    uint32_t node = g->holder;
+    struct buf text = buf_new(4 * NAMING_BYTES);
     int rc = 0;
-    if (is_timer_group(h, g)) {
+    /* The global object stands where several lists hold them, and no collection of the program's.
+     */
+    bool kept =
+        frontier_rank(h, g->holder) == FRONTIER_OBJECT && heap_columns(h)->distance[g->holder] > 1;
+    if (is_timer_group(h, g) && !kept) {
         uint32_t list = timers_list(h, g->example);
         n.kind = HOLDER_TIMERS;
-        node = list != HEAP_NONE ? list : node;
+        n.holder = list != HEAP_NONE ? list : n.holder;
     } else if (n.kind == HOLDER_VARIABLE) {
         rc = name_variable(&n, g, e);
     } else {
@@ -526,12 +430,12 @@ int holder_describe(struct heap *h, const uint8_t *born, const uint32_t *lifted,
     if (rc == 0 && phrase(&n, g, &text) != 0)
         rc = no_memory(e);
     if (rc == 0)
-        rc = owner_place(h, n.owner, &s->holder.place, e);
+        rc = owner_place(&n, &s->holder.place, e);
     if (rc == 0)
-        rc = add_path(h, node, n.edge, s, e);
+        rc = add_path(h, n.holder, n.edge, s, e);
     if (rc == 0) {
-        const char *class = class_of(h, node);
-        s->holder.id = heap_columns(h)->id[node];
+        const char *class = naming_class(h, n.holder);
+        s->holder.id = heap_columns(h)->id[n.holder];
         s->holder.class_name = diagnosis_text(class, strlen(class));
         s->holder.name = n.name.length ? diagnosis_text(n.name.data, n.name.length) : NULL;
         s->holder.text = diagnosis_text(text.data, text.length);
@@ -541,6 +445,8 @@ int holder_describe(struct heap *h, const uint8_t *born, const uint32_t *lifted,
     }
     buf_free(&n.name);
     buf_free(&n.where);
+    buf_free(&n.declared);
+    buf_free(&n.key);
     buf_free(&text);
     return rc;
 }

@@ -27,15 +27,4 @@ int holder_describe(struct heap *h, const uint8_t *born, const uint32_t *lifted,
     const struct frontier_group *g, struct diagnosis_suspect *s, struct holder *ret,
     struct err *e) MUST_USE;
 
-/* The closure that a unit is, or that a timer, listener or promise holds; HEAP_NONE. */
-uint32_t holder_callback(const struct heap *h, uint32_t unit);
-/* Where a closure, or the constructor of an object, stands; NULL in *ret if the file has no
- * location. Owned by the caller: free function and url, then it. */
-int holder_place(
-    struct heap *h, uint32_t node, struct diagnosis_place **ret, struct err *e) MUST_USE;
-
-/* The target of a node's first edge with the name, of the kinds property and internal; HEAP_NONE.
- */
-uint32_t holder_property(const struct heap *h, uint32_t node, const char *name);
-
 #endif

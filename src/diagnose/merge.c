@@ -8,14 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLASSES_MAX    5
-#define CLASS_SHARE    0.1 /* of the growth */
-#define GUESS_WIDTH    2.5 /* times its bytes, that the upper bound is at most */
-#define GUESS_SHARE    0.6 /* of the growth, for a route that is not sure */
-#define COUNTED_LEAST  100 /* objects, and requests: fewer agree by chance */
-#define COUNTED_MOST   8   /* objects a request */
-#define COUNTED_SLACK  2   /* requests that were on their way, and */
-#define COUNTED_SHARE  0.004
+#define CLASSES_MAX   5
+#define CLASS_SHARE   0.1 /* of the growth */
+#define GUESS_WIDTH   2.5 /* times its bytes, that the upper bound is at most */
+#define GUESS_SHARE   0.6 /* of the growth, for a route that is not sure */
+#define COUNTED_LEAST 100 /* objects, and requests: fewer agree by chance */
+#define COUNTED_MOST  8   /* objects a request */
+#define COUNTED_SLACK 2   /* requests that were on their way, and */
+#define COUNTED_SHARE 0.004
 
 static char *copy(const char *text)
 {

@@ -4,10 +4,12 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "diagnose/births.h"
+#include "diagnose/callback.h"
 #include "diagnose/culprits.h"
 #include "diagnose/frontier.h"
 #include "diagnose/holder.h"
 #include "diagnose/longer.h"
+#include "diagnose/place.h"
 #include "heap/series.h"
 
 #include <math.h>
@@ -83,6 +85,7 @@ struct candidate {
     uint64_t instance_bytes;
     uint32_t example; /* one of them; HEAP_NONE */
     bool longer;      /* a string that took the place of a shorter one */
+    struct callback callback;
 };
 
 struct work {
@@ -300,6 +303,20 @@ struct inner {
     uint32_t example;
 };
 
+static const char *class_of(const struct work *w, uint32_t node)
+{
+    return frontier_class_name(w->h, heap_columns(w->h)->class_of[node]);
+}
+
+/* What the engine keeps at a promise that waits. */
+static bool is_reaction(const struct work *w, const struct candidate *x)
+{
+    const char *class = frontier_class_name(w->h, x->group.class);
+    return strcmp(class_of(w, x->group.holder), "Promise") == 0 &&
+           (strcmp(class, "Function") == 0 || strcmp(class, "system / Context") == 0 ||
+               strcmp(class, "Generator") == 0);
+}
+
 /* Units that only wrap (a plain object, an array) are called by the class of the user's that is in
  * them about once a unit and has most of their bytes. */
 static int name_class(struct work *w, struct candidate *x, struct err *e)
@@ -312,7 +329,13 @@ static int name_class(struct work *w, struct candidate *x, struct err *e)
         x->group.units >= CHAIN_UNITS && !is_users(w, x->named) ? x->group.units : x->group.members;
     x->instance_bytes = x->group.self;
     x->example = x->group.example;
-    if (x->number == HEAP_NONE || !is_wrapper(w, x->group.class) || x->group.units == 0)
+    x->callback = (struct callback){.closure = HEAP_NONE};
+    if (x->example != HEAP_NONE)
+        x->callback = callback_find(w->h, x->example);
+    bool reaction = is_reaction(w, x);
+    if (reaction && !x->callback.class && x->callback.closure == HEAP_NONE)
+        x->callback.class = "Promise"; /* of Promise.all, any, race */
+    if (x->number == HEAP_NONE || !is_wrapper(w, x->group.class) || x->group.units == 0 || reaction)
         return 0;
     struct inner *inner = calloc((size_t)w->class_count + 1, sizeof *inner);
     if (!inner)
@@ -335,13 +358,14 @@ static int name_class(struct work *w, struct candidate *x, struct err *e)
         struct inner *n = &inner[k];
         if (n->retained <= best || (double)n->retained < WRAPPED_LEAST * (double)all ||
             n->count < x->group.units / 2 || n->count > 3 * (uint64_t)x->group.units ||
-            !is_users(w, k))
+            !is_users(w, k) || strcmp(frontier_class_name(w->h, k), "Generator") == 0)
             continue;
         best = n->retained;
         x->named = k;
         x->instances = n->count;
         x->instance_bytes = n->self;
         x->example = n->example;
+        x->callback = (struct callback){.closure = HEAP_NONE};
     }
     free(inner);
     return 0;
@@ -443,11 +467,8 @@ static int fill(struct work *w, const struct candidate *x, struct diagnosis_susp
         w->h, w->frontier, x->number, &x->group, &holder, s, &s->culprit, &advice, e);
     if (rc == 0 && advice && !(s->advice = diagnosis_text(advice, strlen(advice))))
         rc = err_set(e, ERR_NOMEM, "out of memory");
-    uint32_t callback = HEAP_NONE;
-    if (rc == 0 && x->group.example != HEAP_NONE && x->named == x->group.class)
-        callback = holder_callback(w->h, x->group.example);
-    if (rc == 0 && callback != HEAP_NONE)
-        rc = holder_place(w->h, callback, &s->function, e);
+    if (rc == 0 && x->callback.closure != HEAP_NONE)
+        rc = place_of_node(w->h, x->callback.closure, &s->function, e);
     if (rc == 0 && finish_text(w, x, s) != 0)
         rc = err_set(e, ERR_NOMEM, "out of memory");
     return rc;
@@ -465,7 +486,8 @@ static int add_suspects(struct work *w, size_t most, struct diagnosis *d, struct
         struct diagnosis_suspect *s = &d->suspects[d->suspect_count++];
         rc = name_class(w, x, e);
         if (rc == 0)
-            rc = fill(w, x, s, frontier_class_name(w->h, x->named), e);
+            rc = fill(w, x, s,
+                x->callback.class ? x->callback.class : frontier_class_name(w->h, x->named), e);
         if (rc == 0 && s->holder.place && own_is_url(s->holder.place->url)) {
             diagnosis_suspect_clear(s); /* what heaptap's hook remembers */
             d->suspect_count--;

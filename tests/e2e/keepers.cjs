@@ -31,6 +31,7 @@ class Shop {
 const cartsById = new Map(), seen = new Set(), byName = {}, handlers = [], blocks = [], pipes = [];
 const shop = new Shop(), bus = new EventEmitter(), gate = new Promise(() => {});
 const index = new Map(), order = [], recent = [], lru = new Map();
+const resolvers = [], screen = new EventTarget(), shelf = {};
 let latest = null, transcript = '';
 bus.setMaxListeners(0);
 
@@ -58,6 +59,16 @@ const kinds = {
         await gate;
         return cart.n;
     },
+    resolver(n) {
+        const cart = new Cart(n);
+        new Promise((resolve) => resolvers.push(resolve)).then(function paid() { return cart.n; });
+    },
+    target(n) {
+        const cart = new Cart(n);
+        screen.addEventListener('paint', function repaint() { return cart.n; });
+    },
+    exported: (n) => shelf.exports.shelf.set(n, new Cart(n)),
+    default: (n) => shelf.exports.default.push(new Cart(n)),
     buffer: (n) => blocks.push(Buffer.alloc(20000, n)),
     stream(n) {
         const pipe = new PassThrough();
@@ -89,12 +100,13 @@ const kinds = {
 const [kind, folder] = process.argv.slice(2);
 let n = 0;
 (async () => {
+    if (kind === 'exported' || kind === 'default') shelf.exports = await import('./keepers-shelf.mjs');
     for (let step = 0; step < 4; step++) {
         for (let i = 0; i < (step ? 200 : 160); i++) kinds[kind](n++);
         await new Promise(setImmediate);
         v8.writeHeapSnapshot(path.join(folder, `${step}.heapsnapshot`));
     }
     // All of it is still in use.
-    console.log([cartsById, seen, byName, handlers, blocks, pipes, shop, bus, index, order, recent, lru, latest, transcript].length);
+    console.log([cartsById, seen, byName, handlers, blocks, pipes, shop, bus, index, order, recent, lru, latest, transcript, resolvers, screen, shelf].length);
     process.exit(0);
 })();

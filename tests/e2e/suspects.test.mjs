@@ -8,8 +8,9 @@ import test from 'node:test';
 import { assertExit, heaptap, here, runtime, workspace } from './lib.mjs';
 
 const program = path.join(here, 'keepers.cjs');
-const lineOf = (text) =>
-    fs.readFileSync(program, 'utf8').split('\n').findIndex((line) => line.includes(text)) + 1;
+const shelf = path.join(here, 'keepers-shelf.mjs');
+const lineOf = (text, file = program) =>
+    fs.readFileSync(file, 'utf8').split('\n').findIndex((line) => line.includes(text)) + 1;
 
 async function diagnose(t, node, kind) {
     const ws = workspace(t);
@@ -31,12 +32,19 @@ const leaks = {
     listener: ['Function', 'Array', 'price', 'event-listener', 'onPrice'],
     closure: ['Function', 'Array', 'handlers', 'closure', 'later'],
     timer: ['Timeout', 'TimersList', null, 'timer', 'refresh'],
-    promise: ['Generator', 'Promise', 'gate', 'promise'],
+    promise: ['Promise', 'Promise', 'gate', 'promise', 'promise'],
+    resolver: ['Promise', 'Array', 'resolvers', 'promise', 'paid'],
+    target: ['Function', 'EventTarget', 'paint', 'event-listener', 'repaint'],
+    exported: ['Cart', 'Map', 'shelf', 'cache'],
+    default: ['Cart', 'Array', 'drawer', 'cache'],
     buffer: ['Buffer', 'Array', 'blocks', 'buffer'],
     stream: ['PassThrough', 'Array', 'pipes', 'stream'],
     list: ['Entry', 'Entry', 'latest', null],
     twice: ['Cart', /^(Map|Array)$/, /^(index|order)$/, null],
 };
+
+// Where the holder is declared, if not by its name.
+const declarations = { price: 'bus = new EventEmitter', paint: 'screen = new EventTarget' };
 
 function assertSuspect(answer, [name, holder, variable, culprit, callback]) {
     const [s] = answer.suspects;
@@ -45,11 +53,16 @@ function assertSuspect(answer, [name, holder, variable, culprit, callback]) {
     assert.equal(s.class, name, said);
     assert.match(s.holder.class, holder instanceof RegExp ? holder : new RegExp(`^${holder}$`), said);
     if (variable) assert.match(s.holder.name, variable instanceof RegExp ? variable : new RegExp(`^${variable}$`), said);
+    if (typeof variable === 'string') {
+        const file = ['shelf', 'drawer'].includes(variable) ? shelf : program;
+        assert.equal(s.holder.location.url.replace('file://', ''), file, said);
+        assert.equal(s.holder.location.line, lineOf(declarations[variable] ?? `${variable} = `, file), said);
+    }
     if (culprit) assert.equal(s.culprit, culprit, said);
     if (callback) {
         assert.equal(s.function.name, callback, said);
         assert.equal(s.function.url, program, said);
-        assert.equal(s.function.line, lineOf(`function ${callback}()`), said);
+        assert.equal(s.function.line, lineOf(`${callback === 'promise' ? 'async' : 'function'} ${callback}(`), said);
     }
     assert.ok(s.bytes.share_of_growth > 0.7, said);
     assert.ok(s.instances.growth > 550 && s.instances.growth < 650, said);

@@ -1,0 +1,17 @@
+/* The function that something waits to call, and what a person calls that something. */
+#ifndef HEAPTAP_DIAGNOSE_CALLBACK_H
+#define HEAPTAP_DIAGNOSE_CALLBACK_H
+
+#include "heap/heap.h"
+
+struct callback {
+    uint32_t closure;  /* with a place in a script; HEAP_NONE */
+    const char *class; /* "Function", "Promise"; NULL: the unit's own class says enough. Static */
+};
+
+/* A unit is a closure, or a timer, listener, bound function, promise or waiting async function that
+ * holds one. What the engine keeps for a promise (its resolvers, the continuations of await, their
+ * scopes) is a promise to a person. */
+struct callback callback_find(struct heap *h, uint32_t unit);
+
+#endif
