@@ -2,7 +2,8 @@
  *
  * The vector forms find the digits of 64 bytes at once as bits. A number ends where a digit is
  * followed by something else; its digits are the bytes before that, at most eight of which fit a
- * 64-bit lane. Three multiply-and-add steps then turn eight digits into a value (10, 100, 10^4). */
+ * 64-bit lane. Three multiply-and-add steps then turn eight digits into a value (10, 100, 10^4), in
+ * four lanes or eight at a time. */
 #include "heap/numbers.h"
 
 #include "heap/heap.h"
@@ -160,6 +161,63 @@ AVX2 static size_t avx2_count(const uint8_t *p, size_t length, bool inside, size
     return count;
 }
 
+/* The bytes of the last eight digits that are the number's own, by how many it has. From 64 on:
+ * there is no number, only the end of one that begins elsewhere. */
+#define LAST_DIGITS(n) (~UINT64_C(0) << (64 - 8 * (n)))
+static const uint64_t last_digits[128] = {0, LAST_DIGITS(1), LAST_DIGITS(2), LAST_DIGITS(3),
+    LAST_DIGITS(4), LAST_DIGITS(5), LAST_DIGITS(6), LAST_DIGITS(7), [8 ... 63] = ~UINT64_C(0)};
+
+AVX2 static inline __m128i avx2_two(const void *a, const void *b)
+{
+    uint64_t low, high;
+    memcpy(&low, a, 8);
+    memcpy(&high, b, 8);
+    return _mm_set_epi64x((long long)high, (long long)low);
+}
+
+AVX2 static inline __m256i avx2_four(__m128i low, __m128i high)
+{
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+}
+
+/* The next four numbers of the 64 bytes at p, modulo 10^8; zeros where there are none any more. */
+AVX2 static inline void avx2_next(
+    const uint8_t *p, uint64_t *begin, uint64_t *behind, uint32_t *out)
+{
+    const uint8_t *digits[4];
+    const uint64_t *own[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; i++) {
+        unsigned from = (unsigned)_tzcnt_u64(*begin), to = (unsigned)_tzcnt_u64(*behind);
+        *begin &= *begin - 1;
+        *behind &= *behind - 1;
+        digits[i] = p + to - 8;
+        own[i] = &last_digits[(to - from) & 127];
+    }
+    __m256i v = avx2_four(avx2_two(digits[0], digits[1]), avx2_two(digits[2], digits[3]));
+    v = _mm256_and_si256(_mm256_xor_si256(v, _mm256_set1_epi8('0')),
+        avx2_four(avx2_two(own[0], own[1]), avx2_two(own[2], own[3])));
+    v = _mm256_maddubs_epi16(v, _mm256_set1_epi16(0x010a));
+    v = _mm256_madd_epi16(v, _mm256_set1_epi32(0x00010064));
+    v = _mm256_madd_epi16(v, _mm256_set1_epi64x(0x0000000100002710));
+    v = _mm256_add_epi32(v, _mm256_srli_epi64(v, 32));
+    v = _mm256_permutevar8x32_epi32(v, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
+    _mm_storeu_si128((__m128i *)out, _mm256_castsi256_si128(v));
+}
+
+/* Adds what comes before the last eight digits of the numbers that have more. */
+AVX2 static void avx2_long_ones(
+    const uint8_t *p, uint64_t begin, uint64_t behind, uint32_t *out, bool *large)
+{
+    for (; begin; begin &= begin - 1, behind &= behind - 1, out++) {
+        unsigned from = (unsigned)_tzcnt_u64(begin), to = (unsigned)_tzcnt_u64(behind);
+        if (to - from == 9)
+            *out += (uint32_t)(p[from] - '0') * 100000000;
+        else if (to - from > 9)
+            number_slow(p + from, out, large);
+    }
+}
+
 AVX2 static size_t avx2_parse(
     const uint8_t **ret_p, const uint8_t *end, uint32_t *out, size_t capacity, bool *large)
 {
@@ -175,27 +233,19 @@ AVX2 static size_t avx2_parse(
             p = number_slow(p, &out[count++], large);
             continue;
         }
-        uint64_t begin = digit & ~(digit << 1) & LOW_BITS((size_t)(end - p));
-        uint64_t behind = ~digit & digit << 1;
         unsigned last = 63 - (unsigned)_lzcnt_u64(~digit);
-        begin &= LOW_BITS(last);
-        while (begin) {
-            unsigned from = (unsigned)_tzcnt_u64(begin), to = (unsigned)_tzcnt_u64(behind);
-            begin &= begin - 1;
-            behind &= behind - 1;
-            if (to - from > 8) {
-                number_slow(p + from, &out[count++], large);
-                continue;
-            }
-            uint64_t v;
-            memcpy(&v, p + to - 8, 8);
-            v = (v ^ UINT64_C(0x3030303030303030)) & ~UINT64_C(0) << (8 * (8 - (to - from)));
-            v = v * 10 + (v >> 8);
-            v = ((v & UINT64_C(0xff000000ff)) * UINT64_C(0xf424000000064) +
-                    (v >> 16 & UINT64_C(0xff000000ff)) * UINT64_C(0x271000000001)) >>
-                32;
-            out[count++] = (uint32_t)v;
-        }
+        uint64_t begin = digit & ~(digit << 1) & LOW_BITS((size_t)(end - p)) & LOW_BITS(last);
+        uint64_t behind = ~digit & digit << 1;
+        uint64_t rest = begin, rest_behind = behind;
+        unsigned found = (unsigned)_mm_popcnt_u64(begin);
+        for (unsigned g = 0; g < found; g += 4)
+            avx2_next(p, &rest, &rest_behind, out + count + g);
+        uint64_t run = digit & digit << 1;
+        run &= run << 2;
+        run &= run << 4;
+        if (run & digit << 8) /* nine digits side by side */
+            avx2_long_ones(p, begin, behind, out + count, large);
+        count += found;
         p += last + 1;
     }
     *ret_p = p;
