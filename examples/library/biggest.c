@@ -1,6 +1,8 @@
 /* What a C program needs to read a heap snapshot with heaptap's engine: the ten classes that retain
  * most, and the way from the roots to the largest object of the first.
  *
+ * After scripts/build, in the tree's own folder, BUILD being build/release:
+ *
  *     cc -I src examples/library/biggest.c BUILD/libheap.a BUILD/libbase.a \
  *         -lcjson -lzstd -lz -lpthread -lm -o biggest
  *     ./biggest server.heapsnapshot */

@@ -13,8 +13,18 @@
  *
  * A node is named by its ordinal: its row in the file, from 0. The `@123` that people see is its id
  * (column `id`); heap_find_id turns one into the other. An edge is named by its row in the file.
- * Sizes are bytes. After heap_open a heap is only read, except by the functions that say otherwise,
- * so several threads may query it.
+ * Sizes are bytes. After heap_open several threads may query a heap at once: what is made on the
+ * first question is behind a lock. What a function hands out is borrowed from the heap, until
+ * heap_close, unless its comment says free. Functions that return int give 0 or a code of
+ * base/err.h; those with a `struct err *` fail with ERR_NOMEM, and with what their comments name
+ * beyond that.
+ *
+ * The rules are those of DevTools (front_end/entrypoints/heap_snapshot_worker/HeapSnapshot.ts):
+ * tests/conformance holds the numbers against its code. Dominators are found as in Georgiadis,
+ * Tarjan and Werneck, "Finding dominators in practice" (2006, semi-NCA).
+ *
+ * Timelines and sampling profiles: heap/allocations.h. Growth over many snapshots: heap/series.h.
+ * Whether a file is whole, as it streams: heap/whole.h.
  *
  * Names from a file are hostile. They are handed out as UTF-8 in which a lone surrogate stands as
  * its three bytes (ED A0..BF xx) and an invalid byte as U+FFFD: make them visible with
@@ -188,15 +198,17 @@ int heap_add_node_name(const struct heap *h, uint32_t node, struct buf *out) MUS
 int heap_add_edge_name(const struct heap *h, uint32_t edge, struct buf *out) MUST_USE;
 const char *heap_kind_name(const struct heap *h, uint8_t kind); /* "object", "hidden", … */
 const char *heap_edge_kind_name(enum heap_edge_kind kind);
-uint32_t heap_edge_source(const struct heap *h, uint32_t edge);
-uint32_t heap_find_id(const struct heap *h, uint32_t id); /* ordinal, or HEAP_NONE */
+uint32_t heap_edge_source(const struct heap *h, uint32_t edge); /* ordinal; a binary search */
+uint32_t heap_find_id(const struct heap *h, uint32_t id);       /* ordinal, or HEAP_NONE */
 /* Orders WTF-8 text as JavaScript does, by UTF-16 code units. */
 int heap_text_compare(const char *a, size_t a_length, const char *b, size_t b_length);
 
-/* Where a function or a constructor stands in its script; 0-based, as in the file. */
+/* Where a function or a constructor stands in its script; 0-based, as in the file (people are shown
+ * line + 1 and column + 1). */
 struct heap_location {
     uint32_t script_id, line, column;
 };
+/* False: the file tells none. */
 bool heap_find_location(const struct heap *h, uint32_t node, struct heap_location *ret_location);
 
 /* Appends the URL or path of a script, nothing if the file does not tell it: it does for scripts of
@@ -215,8 +227,9 @@ struct heap_retainer {
 };
 
 /* What holds the node, in the order of DevTools' Retainers pane: nearest to the roots first, then
- * by name. Weak edges and the root's are left out. At the most `limit`; free(*ret_list). The first
- * call of any function of this part builds an index, 4 bytes an edge. */
+ * by name. Weak edges and the root's are left out. At the most `limit`; free(*ret_list).
+ * *ret_total: how many there are without that bound. The first call of any function of this part
+ * builds an index, 4 bytes an edge. */
 int heap_retainers(struct heap *h, uint32_t node, size_t limit, struct heap_retainer **ret_list,
     size_t *ret_count, size_t *ret_total, struct err *e) MUST_USE;
 

@@ -1,7 +1,7 @@
 // Measures `heaptap summary` against the floor, `cat` and DevTools' own code (and with --others memlab
 // and v8-heap-parser) on snapshots that it makes itself, each in a process of its own, in turn:
 //
-//   bench.mjs HEAPTAP FLOOR FOLDER [--rounds N] [--sizes 10,300,1000,small] [--devtools BUNDLE] [--others NODE_MODULES]
+//   bench.mjs HEAPTAP FLOOR FOLDER [--rounds N] [--sizes 10,300,1000,small,huge] [--devtools BUNDLE] [--others NODE_MODULES]
 //
 // Snapshots stay in FOLDER for the next run. Prints a Markdown table: medians of wall seconds, and
 // peak memory (which Linux counts with mapped pages).
@@ -13,7 +13,7 @@ const [heaptap, floor, folder, ...rest] = process.argv.slice(2).map((a, i) => i 
 const option = (name, otherwise) => { const i = rest.indexOf('--' + name); return i < 0 ? otherwise : rest[i + 1]; };
 const rounds = Number(option('rounds', 5)), sizes = option('sizes', '10,300,1000,small').split(',');
 const make = new URL('make.cjs', import.meta.url).pathname;
-const records = {10: ['tree', 25], 300: ['tree', 1150], 1000: ['tree', 3800], small: ['small', 2700]};
+const records = {10: ['tree', 25], 300: ['tree', 1150], 1000: ['tree', 3800], small: ['small', 2700], huge: ['pages', 2200]};
 fs.mkdirSync(folder, {recursive: true});
 
 function measure(program, args) {

@@ -1,7 +1,7 @@
 // Makes a snapshot to measure with: make.cjs KIND SIZE OUT. KIND tree: nested records as a compiler
 // or a document store keeps them, with maps, arrays, strings and closures (six edges a node). KIND
-// small: many small objects in one Map (three edges a node). KIND list: one list SIZE deep. SIZE
-// counts thousands of records.
+// small: many small objects in one Map (three edges a node). KIND pages: a cache of rendered pages, each
+// a text of 1000 bytes. KIND list: one list SIZE deep. SIZE counts thousands of records.
 const v8 = require('node:v8');
 const [kind, size, out] = process.argv.slice(2);
 const count = size * 1000;
@@ -44,11 +44,19 @@ function small() {
     for (let i = 0; i < count; i++) map.set('k' + i, {id: i, name: 'name' + i % 1000, tags: ['a', i % 7, 'c'], meta: {}});
     return map;
 }
+function pages() {
+    const cache = new Map();
+    for (let i = 0; i < count; i++) {
+        const url = '/products/' + i, body = Buffer.alloc(1000, `<li><a href="${url}">Product ${i}</a></li>\n`).toString('latin1');
+        cache.set(url, {url, at: i, body});
+    }
+    return cache;
+}
 function list() {
     let head = null;
     for (let i = 0; i < count; i++) head = {next: head, i};
     return head;
 }
-globalThis.kept = {tree, small, list}[kind]();
+globalThis.kept = {tree, small, pages, list}[kind]();
 v8.writeHeapSnapshot(out);
 process.exit();
