@@ -19,6 +19,8 @@
 #define PROFILE_MAX (256u << 20) /* bytes; one of a gigabyte heap every 32 KB takes 20 MB */
 #define BARS_MAX    20           /* of a plot of intervals; more are joined */
 #define LABEL_SIZE  64
+#define NARROW      120 /* columns: with fewer, a function and its path side by side are both cut */
+#define COLUMNS_MAX 9
 #define STACKS_ALL  0.995 /* of the objects: with so many stacks nothing is missing that counts */
 #define FIRST_BYTES 64    /* enough to tell a snapshot from a profile */
 
@@ -197,24 +199,58 @@ void sites_add_place(struct show_table *t, const struct allocation_frame *f)
     sites_add_amount(t, f->column ? (int64_t)f->column : ALLOCATION_UNKNOWN);
 }
 
+int sites_add_frame(struct buf *to, const struct allocation_frame *f)
+{
+    const char *file = strrchr(f->url, '/');
+    file = file && file[1] ? file + 1 : f->url;
+    int rc = buf_add_text(to, *f->function ? f->function : "<anonymous>");
+    return rc || !*file ? rc : buf_addf(to, " (%s:%u)", file, f->line);
+}
+
+static bool is_narrow(const struct show_out *o)
+{
+    return o->format == SHOW_TEXT && o->width && o->width < NARROW;
+}
+
+/* A table of places with these columns behind them; columns is where it keeps all of them. */
+static struct show_table *new_table(const struct show_out *o,
+    struct show_column columns[static COLUMNS_MAX], const struct show_column *more, size_t count)
+{
+    static const struct show_column place[] = {SITES_PLACE_COLUMNS};
+    size_t first = is_narrow(o) ? 1 : sizeof place / sizeof *place;
+    memcpy(columns, place, first * sizeof *place);
+    memcpy(columns + first, more, count * sizeof *more);
+    return show_table_new(columns, first + count);
+}
+
+static void add_place(
+    const struct show_out *o, struct show_table *t, const struct allocation_frame *f)
+{
+    struct buf text = buf_new(SHOW_TEXT_MAX);
+    if (!is_narrow(o))
+        sites_add_place(t, f);
+    else if (sites_add_frame(&text, f) == 0)
+        show_add_text(t, text.data, text.length);
+    else
+        show_add_word(t, f->function);
+    buf_free(&text);
+}
+
 static int print_sites(const struct show_out *o, const struct allocations *a,
     const struct allocation_sites *sites, size_t top, struct err *e)
 {
-    static const struct show_column profile_columns[] = {
-        SITES_PLACE_COLUMNS, {"LIVE", "live_bytes", SHOW_SIZE, 0}, {"", "share", SHOW_SHARE, 0}};
-    static const struct show_column timeline_columns[] = {SITES_PLACE_COLUMNS,
-        {"LIVE", "live_bytes", SHOW_SIZE, 0}, {"", "share", SHOW_SHARE, 0},
-        {"OBJECTS", "live_count", SHOW_COUNT, 0}, {"ALLOCATED", "bytes", SHOW_SIZE, 0},
-        {"OBJECTS", "count", SHOW_COUNT, 0}};
+    static const struct show_column amounts[] = {{"LIVE", "live_bytes", SHOW_SIZE, 0},
+        {"", "share", SHOW_SHARE, 0}, {"OBJECTS", "live_count", SHOW_COUNT, 0},
+        {"ALLOCATED", "bytes", SHOW_SIZE, 0}, {"OBJECTS", "count", SHOW_COUNT, 0}};
+    struct show_column columns[COLUMNS_MAX];
     bool profile = allocations_is_profile(a);
     double total = 0;
     for (size_t i = 0; i < sites->count; i++)
         total += (double)sites->items[i].live_bytes;
-    struct show_table *t =
-        profile ? show_table_new(profile_columns, 6) : show_table_new(timeline_columns, 9);
+    struct show_table *t = new_table(o, columns, amounts, profile ? 2 : 5);
     for (size_t i = 0; i < sites->count && i < top; i++) {
         const struct allocation_site *s = &sites->items[i];
-        sites_add_place(t, &s->frame);
+        add_place(o, t, &s->frame);
         show_add_integer(t, s->live_bytes);
         show_add_number(t, total > 0 ? (double)s->live_bytes / total : 0);
         if (profile)
@@ -337,13 +373,13 @@ static int by_growth(const void *x, const void *y)
 static int print_changes(
     const struct show_out *o, const struct changes *c, size_t top, struct err *e)
 {
-    static const struct show_column columns[] = {SITES_PLACE_COLUMNS,
-        {"OLD", "old_bytes", SHOW_SIZE, 0}, {"NEW", "new_bytes", SHOW_SIZE, 0},
-        {"DELTA", "delta_bytes", SHOW_DELTA, 0}};
-    struct show_table *t = show_table_new(columns, sizeof columns / sizeof *columns);
+    static const struct show_column bytes[] = {{"OLD", "old_bytes", SHOW_SIZE, 0},
+        {"NEW", "new_bytes", SHOW_SIZE, 0}, {"DELTA", "delta_bytes", SHOW_DELTA, 0}};
+    struct show_column columns[COLUMNS_MAX];
+    struct show_table *t = new_table(o, columns, bytes, sizeof bytes / sizeof *bytes);
     for (size_t i = 0; i < c->count && i < top; i++) {
         const struct change *change = &c->list[i];
-        sites_add_place(t, &(change->now ? change->now : change->old)->frame);
+        add_place(o, t, &(change->now ? change->now : change->old)->frame);
         show_add_integer(t, change->old ? change->old->live_bytes : 0);
         show_add_integer(t, change->now ? change->now->live_bytes : 0);
         show_add_integer(t, change->growth);

@@ -35,6 +35,8 @@ int sites_open(const struct invocation *in, const char *path, struct allocations
         "COLUMN", "column", SHOW_COUNT, 0                                                          \
     }
 void sites_add_place(struct show_table *t, const struct allocation_frame *f); /* those columns */
+/* Appends "function (file.js:12)", for a line that has no room for the whole path. */
+int sites_add_frame(struct buf *to, const struct allocation_frame *f) MUST_USE;
 void sites_add_amount(struct show_table *t, int64_t value); /* none if ALLOCATION_UNKNOWN */
 void sites_json_frame(cJSON *to, const struct allocation_frame *f, int *rc);
 void sites_json_amounts(

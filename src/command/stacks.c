@@ -13,21 +13,13 @@
 #define ROWS       200  /* of a tree on a terminal; --top changes it */
 #define INDENT_MAX 40   /* steps; deeper ones are not moved further */
 
-static int add_frame_text(struct buf *to, const struct allocation_frame *f)
-{
-    const char *file = strrchr(f->url, '/');
-    file = file && file[1] ? file + 1 : f->url;
-    int rc = buf_add_text(to, *f->function ? f->function : "<anonymous>");
-    return rc || !*file ? rc : buf_addf(to, " (%s:%u)", file, f->line);
-}
-
 /* ---- collapsed ---- */
 
 static int add_collapsed_frame(struct buf *to, struct buf *plain, const struct allocation_frame *f)
 {
     size_t from = to->length;
     buf_clear(plain);
-    int rc = add_frame_text(plain, f);
+    int rc = sites_add_frame(plain, f);
     if (rc == 0)
         rc = text_add_visible(to, plain->data, plain->length);
     for (size_t i = from; i < to->length; i++) /* the separator of frames */
@@ -143,7 +135,7 @@ static int print_text(const struct show_out *o, const struct allocation_tree *tr
         buf_clear(&name);
         rc = buf_addf(&name, "%*s", (int)(2 * (b->depth < INDENT_MAX ? b->depth : INDENT_MAX)), "");
         if (rc == 0)
-            rc = add_frame_text(&name, b->frame);
+            rc = sites_add_frame(&name, b->frame);
         show_add_text(t, name.data ? name.data : "", name.length);
         if (!profile) {
             add_row(t, tree, b);
