@@ -64,6 +64,17 @@ static int choose(
     return 0;
 }
 
+/* Intervals can be shown without stacks; all else would be an empty table that looks like an
+ * answer. */
+static int need_stacks(enum view view, const char *path, const struct allocations *a, struct err *e)
+{
+    bool needed = view == VIEW_COLLAPSED || view == VIEW_STACKS || view == VIEW_DIFF;
+    if (!needed || allocations_is_profile(a) || allocations_count(a) > 1)
+        return 0;
+    return err_set(
+        e, ERR_USAGE, "%s: no stacks were recorded (timeline --stacks records them)", path);
+}
+
 static int run(const struct invocation *in, struct err *e)
 {
     struct allocations *old = NULL, *now = NULL;
@@ -76,9 +87,13 @@ static int run(const struct invocation *in, struct err *e)
         rc = sink_of(in, &out, e);
     if (rc == 0 && view == VIEW_DIFF)
         rc = sites_open(in, in->words[0], &old, NULL, e);
+    if (rc == 0 && old)
+        rc = need_stacks(view, in->words[0], old, e);
     const char *path = in->words[in->word_count - 1];
     if (rc == 0)
         rc = sites_open(in, path, &now, view == VIEW_INTERVAL ? &h : NULL, e);
+    if (rc == 0)
+        rc = need_stacks(view, path, now, e);
     if (rc == 0) {
         switch (view) {
         case VIEW_SITES: rc = sites_print(in, &out, path, now, e); break;

@@ -118,6 +118,8 @@ test('without stacks there are intervals, and it says how to get stacks', async 
     assert.match(run.stdout, /live bytes by time of allocation/);
     assert.match(run.stdout, /no stacks were recorded \(timeline --stacks records them\)/);
     readSnapshot(ws.path('a.heaptimeline'));
+    for (const view of [['--view', 'bottom-up'], ['--collapsed'], ['--diff', ws.path('a.heaptimeline')]])
+        assertError(await heaptap(t, ws, ['allocations', ...view, ws.path('a.heaptimeline')]), 2, /a\.heaptimeline: no stacks were recorded/);
 });
 
 test('Ctrl-C ends a recording early and keeps it', async (t) => {
