@@ -16,6 +16,8 @@
 #define UNSEEN 0 /* depth-first numbers begin at 1, the root's */
 #define ROOT   1
 
+#define THREADS 2 /* at the most: heap_open uses no more */
+
 /* Of a node that the second half has come past: the least semidominator on the way up to, and not
  * including, the ancestor. One cache line serves both. */
 struct link {
@@ -207,27 +209,86 @@ static int depth_first(struct dominating *d)
     return r == 0 ? descend_orphans(d) : r;
 }
 
-/* Sorts the crossing edges by target. */
-static int group_by_target(struct dominating *d)
+/* ---- crossing edges by target ---- */
+
+#define OTHERS 16 /* places for what another thread does, so that no branch has to be guessed */
+
+/* Each thread does the targets of a range of numbers. A source has only targets below it, so the
+ * thread of a range need not look at sources before its end. */
+struct grouping {
+    struct dominating *d;
+    uint32_t bound[THREADS + 1]; /* the first target of each range, and the end of the last */
+    uint32_t count[THREADS];     /* of edges to the range */
+};
+
+static int group_count(void *arg, int thread, struct err *e)
 {
-    uint32_t last = d->last, sum = 0;
-    d->from = column_dirty(d->heap->pool, d->crossings, 4);
-    d->into = column_new(d->heap->pool, (size_t)d->heap->nodes + 2, 4);
-    if (!d->from || !d->into)
-        return ERR_NOMEM;
-    for (uint64_t i = 0; i < d->crossings; i++)
-        d->into[d->target[i]]++;
-    for (uint32_t w = 0; w <= last; w++) { /* to the end of each one's part: filled from behind */
+    struct grouping *g = arg;
+    const struct dominating *d = g->d;
+    uint32_t from = g->bound[thread], size = g->bound[thread + 1] - from;
+    uint32_t count = 0, others[OTHERS] = {0};
+    (void)e;
+    for (uint32_t i = d->first[from]; i < d->first[d->last + 1]; i++) {
+        bool ours = d->target[i] - from < size;
+        ++*(ours ? &d->into[d->target[i]] : &others[i % OTHERS]);
+        count += ours;
+    }
+    g->count[thread] = count;
+    return 0;
+}
+
+/* From counts to the end of each target's part, which is then filled from behind. */
+static int group_fill(void *arg, int thread, struct err *e)
+{
+    const struct grouping *g = arg;
+    const struct dominating *d = g->d;
+    uint32_t from = g->bound[thread], size = g->bound[thread + 1] - from;
+    uint32_t sum = thread > 0 ? g->count[0] : 0, ends[OTHERS] = {0}, others[OTHERS];
+    (void)e;
+    for (uint32_t w = from; w - from < size; w++) {
         sum += d->into[w];
         d->into[w] = sum;
     }
-    d->into[last + 1] = sum;
-    d->first[last + 1] = (uint32_t)d->crossings;
-    for (uint32_t w = last; w > ROOT; w--)
-        for (uint32_t i = d->first[w]; i < d->first[w + 1]; i++)
-            d->from[--d->into[d->target[i]]] = w;
+    for (uint32_t w = d->last; w > from; w--)
+        for (uint32_t i = d->first[w]; i < d->first[w + 1]; i++) {
+            bool ours = d->target[i] - from < size;
+            uint32_t at = --*(ours ? &d->into[d->target[i]] : &ends[i % OTHERS]);
+            *(ours ? &d->from[at] : &others[i % OTHERS]) = w;
+        }
     return 0;
 }
+
+/* The first source that has half of the edges before it. */
+static uint32_t group_middle(const struct dominating *d)
+{
+    uint32_t low = ROOT + 1, high = d->last + 1;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (d->first[middle] < d->crossings / 2)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static int group_by_target(struct dominating *d, int threads)
+{
+    struct pool *pool = d->heap->pool;
+    struct grouping g = {.d = d};
+    d->into = column_new(pool, (size_t)d->heap->nodes + 2, 4);
+    d->from = column_dirty(pool, d->crossings, 4);
+    if (!d->into || !d->from)
+        return ERR_NOMEM;
+    d->first[d->last + 1] = d->into[d->last + 1] = (uint32_t)d->crossings;
+    g.bound[0] = ROOT + 1; /* nothing crosses over to the root */
+    g.bound[1] = threads > 1 ? group_middle(d) : d->last + 1;
+    g.bound[2] = d->last + 1;
+    int r = parallel_run(threads, group_count, &g, NULL);
+    return r == 0 ? parallel_run(threads, group_fill, &g, NULL) : r;
+}
+
+/* ---- dominators ---- */
 
 /* The least semidominator on the way from v up to, not including, the first ancestor that is not
  * behind `w`. Shortens the way. */
@@ -271,58 +332,87 @@ static void find_dominators(struct dominating *d)
     }
 }
 
-int heap_dominate(struct heap *h, struct err *e)
+/* ---- the three steps ---- */
+
+static int fail(const struct heap *h, int r, struct err *e)
 {
-    struct dominating d = {.heap = h};
-    size_t n = (size_t)h->nodes + 2;
-    int64_t t0 = clock_monotonic_us(), t1 = t0, t2 = t0;
-    int r = ERR_NOMEM;
-    h->page_owned = column_new(h->pool, BITS_WORDS(h->nodes), 8);
-    d.number = column_new(h->pool, n, 4);
-    d.node = column_dirty(h->pool, n, 4);
-    d.parent = column_dirty(h->pool, n, 4);
-    d.least = column_dirty(h->pool, n, 4);
-    d.first = column_dirty(h->pool, n, 4);
-    d.stack = column_dirty(h->pool, n, 4);
-    d.target = column_dirty(h->pool, h->edges, 4);
-    if (!h->page_owned || !d.number || !d.node || !d.parent || !d.least || !d.first || !d.stack ||
-        !d.target || (r = depth_first(&d)) < 0)
-        goto out;
-    column_free(h->pool, d.number);
-    d.number = NULL;
-    t1 = clock_monotonic_us();
-    if ((r = group_by_target(&d)) < 0)
-        goto out;
-    column_cut(h->pool, d.target, d.crossings * sizeof *d.target);
-    column_free(h->pool, d.target);
-    column_free(h->pool, d.first);
-    d.target = d.first = NULL;
-    t2 = clock_monotonic_us();
-    d.link = column_dirty(h->pool, n, sizeof *d.link);
-    if (!d.link) {
-        r = ERR_NOMEM;
-        goto out;
-    }
-    find_dominators(&d);
-    h->order = d.node;
-    h->order_dominator = d.parent;
-    h->order_last = d.last;
-    d.node = d.parent = NULL;
-    h->phase_us[HEAP_TIME_DEPTH_FIRST] = t1 - t0;
-    h->phase_us[HEAP_TIME_PREDECESSORS] = t2 - t1;
-    h->phase_us[HEAP_TIME_DOMINATORS] = clock_monotonic_us() - t2;
-out:
-    column_free(h->pool, d.number);
-    column_free(h->pool, d.node);
-    column_free(h->pool, d.parent);
-    column_free(h->pool, d.least);
-    column_free(h->pool, d.first);
-    column_cut(h->pool, d.stack, 0); /* deep in lists only */
-    column_free(h->pool, d.stack);
-    column_free(h->pool, d.target);
-    column_free(h->pool, d.from);
-    column_free(h->pool, d.into);
-    column_free(h->pool, d.link);
-    list32_free(&d.strays);
     return r < 0 ? err_set(e, r, "%s: out of memory", h->source.name) : 0;
+}
+
+int heap_dominate_walk(struct heap *h, struct err *e)
+{
+    struct dominating *d = calloc(1, sizeof *d);
+    size_t n = (size_t)h->nodes + 2;
+    int64_t begun = clock_monotonic_us();
+    if (!d)
+        return fail(h, ERR_NOMEM, e);
+    h->dominating = d;
+    d->heap = h;
+    h->page_owned = column_new(h->pool, BITS_WORDS(h->nodes), 8);
+    d->number = column_new(h->pool, n, 4);
+    d->node = column_dirty(h->pool, n, 4);
+    d->parent = column_dirty(h->pool, n, 4);
+    d->least = column_dirty(h->pool, n, 4);
+    d->first = column_dirty(h->pool, n, 4);
+    d->stack = column_dirty(h->pool, n, 4);
+    d->target = column_dirty(h->pool, h->edges, 4);
+    if (!h->page_owned || !d->number || !d->node || !d->parent || !d->least || !d->first ||
+        !d->stack || !d->target)
+        return fail(h, ERR_NOMEM, e);
+    int r = depth_first(d);
+    column_free(h->pool, d->number);
+    d->number = NULL;
+    h->phase_us[HEAP_TIME_DEPTH_FIRST] = clock_monotonic_us() - begun;
+    return fail(h, r, e);
+}
+
+int heap_dominate_group(struct heap *h, struct err *e)
+{
+    struct dominating *d = h->dominating;
+    int64_t begun = clock_monotonic_us();
+    int r = group_by_target(d, h->threads);
+    column_cut(h->pool, d->target, d->crossings * sizeof *d->target);
+    column_free(h->pool, d->target);
+    column_free(h->pool, d->first);
+    d->target = d->first = NULL;
+    h->phase_us[HEAP_TIME_PREDECESSORS] = clock_monotonic_us() - begun;
+    return fail(h, r, e);
+}
+
+int heap_dominate_end(struct heap *h, struct err *e)
+{
+    struct dominating *d = h->dominating;
+    int64_t begun = clock_monotonic_us();
+    d->link = column_dirty(h->pool, (size_t)h->nodes + 2, sizeof *d->link);
+    if (!d->link)
+        return fail(h, ERR_NOMEM, e);
+    find_dominators(d);
+    h->order = d->node;
+    h->order_dominator = d->parent;
+    h->order_last = d->last;
+    d->node = d->parent = NULL;
+    heap_dominate_free(h);
+    h->phase_us[HEAP_TIME_DOMINATORS] = clock_monotonic_us() - begun;
+    return 0;
+}
+
+void heap_dominate_free(struct heap *h)
+{
+    struct dominating *d = h->dominating;
+    if (!d)
+        return;
+    column_free(h->pool, d->number);
+    column_free(h->pool, d->node);
+    column_free(h->pool, d->parent);
+    column_free(h->pool, d->least);
+    column_free(h->pool, d->first);
+    column_cut(h->pool, d->stack, 0); /* deep in lists only */
+    column_free(h->pool, d->stack);
+    column_free(h->pool, d->target);
+    column_free(h->pool, d->from);
+    column_free(h->pool, d->into);
+    column_free(h->pool, d->link);
+    list32_free(&d->strays);
+    free(d);
+    h->dominating = NULL;
 }

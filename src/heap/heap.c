@@ -41,20 +41,26 @@ static int analyse_step(
     return r;
 }
 
-/* Dominators take as long as everything else together that needs no sizes: one thread each. */
-static int analyse_part(void *arg, int thread, struct err *e)
+/* Two rounds with a thread each for what takes about as long: the walk for dominators beside what
+ * needs no order, then dominators beside classes. */
+static int analyse_walk(void *arg, int thread, struct err *e)
 {
     struct heap *h = arg;
-    int r = 0;
-    if (thread == 0)
-        r = heap_dominate(h, e);
+    int r = thread == 0 ? heap_dominate_walk(h, e) : 0;
     if (r == 0 && (thread == 1 || h->threads < 2)) {
         r = analyse_step(h, HEAP_TIME_OWNERS, heap_own, e);
         if (r == 0)
             r = analyse_step(h, HEAP_TIME_DISTANCES, heap_measure_distances, e);
-        if (r == 0)
-            r = analyse_step(h, HEAP_TIME_CLASSES, heap_classify, e);
     }
+    return r;
+}
+
+static int analyse_dominate(void *arg, int thread, struct err *e)
+{
+    struct heap *h = arg;
+    int r = thread == 0 ? heap_dominate_end(h, e) : 0;
+    if (r == 0 && (thread == 1 || h->threads < 2))
+        r = analyse_step(h, HEAP_TIME_CLASSES, heap_classify, e);
     return r;
 }
 
@@ -74,7 +80,11 @@ static int analyse(struct heap *h, struct err *e)
     if (r == 0)
         r = analyse_step(h, HEAP_TIME_MARK, heap_mark, e);
     if (r == 0)
-        r = parallel_run(h->threads, analyse_part, h, e);
+        r = parallel_run(h->threads, analyse_walk, h, e);
+    if (r == 0)
+        r = heap_dominate_group(h, e);
+    if (r == 0)
+        r = parallel_run(h->threads, analyse_dominate, h, e);
     if (r == 0)
         r = analyse_say(h, 0.8, e);
     return r < 0 ? r : heap_aggregate(h, e);
@@ -156,6 +166,7 @@ void heap_close(struct heap *h)
 {
     if (!h)
         return;
+    heap_dominate_free(h);
     classing_free(h, &h->classing);
     shapes_free(&h->shapes);
     free(h->weak_pairs);

@@ -208,8 +208,9 @@ struct heap {
     uint32_t weak_pair_count;
     uint64_t *weak_pair_source; /* bits: has such an edge; NULL if there are none */
     /* R1: names of detached nodes: string number >= strings.count */
-    struct list32 renamed; /* the string behind "Detached " */
-    uint64_t *page_owned;  /* bits */
+    struct list32 renamed;         /* the string behind "Detached " */
+    uint64_t *page_owned;          /* bits */
+    struct dominating *dominating; /* between the steps of heap_dominate; owned */
     /* Depth-first numbers from 1: the node, and the number of its dominator. Kept until the sizes
      * are summed. */
     uint32_t *order, *order_dominator;
@@ -239,9 +240,14 @@ int heap_detach(struct heap *h, struct err *e) MUST_USE; /* R1 */
 int heap_mark(struct heap *h, struct err *e) MUST_USE;   /* R2 (user roots), R3, R4 */
 int heap_own(struct heap *h, struct err *e) MUST_USE;    /* R5, and statistics' elements */
 int heap_measure_distances(struct heap *h, struct err *e) MUST_USE; /* R6 */
-int heap_dominate(struct heap *h, struct err *e) MUST_USE;          /* R7 but the sizes */
-int heap_classify(struct heap *h, struct err *e) MUST_USE;          /* R8 */
-int heap_aggregate(struct heap *h, struct err *e) MUST_USE;         /* R7's sizes, R9, R10 */
+/* R7 but the sizes, in three steps: the walk and the end take one thread each, what lies between
+ * them takes all. */
+int heap_dominate_walk(struct heap *h, struct err *e) MUST_USE;
+int heap_dominate_group(struct heap *h, struct err *e) MUST_USE;
+int heap_dominate_end(struct heap *h, struct err *e) MUST_USE;
+void heap_dominate_free(struct heap *h);                    /* if it has not come to its end */
+int heap_classify(struct heap *h, struct err *e) MUST_USE;  /* R8 */
+int heap_aggregate(struct heap *h, struct err *e) MUST_USE; /* R7's sizes, R9, R10 */
 
 int places_sort(struct heap *h) MUST_USE; /* before heap_find_location; 0 or ERR_NOMEM */
 /* R8 with the given definitions, or with its own, which it makes. */
