@@ -73,7 +73,7 @@ static void print_target(const struct show_out *out, const struct run_target *t)
             t->last_floor_ms - t->first_floor_ms);
     if (t->identity.kind != TARGET_WORKER) /* it is the whole process' */
         print_growth(out, "resident memory", t->first_rss, t->last_rss, 0);
-    recap_requests_text(out, &t->requests);
+    recap_requests_text(out, &t->requests, "--gc-floor 30s");
     for (int i = 0; i < 2; i++) {
         const char *path = i == 0 ? t->first_file : t->last_file;
         if (!path)

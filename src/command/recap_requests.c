@@ -124,7 +124,8 @@ static void print_route(const struct show_out *out, const struct told_route *rou
     free(name);
 }
 
-static void print_verdict(const struct show_out *out, const struct routes_summary *s)
+static void print_verdict(
+    const struct show_out *out, const struct routes_summary *s, const char *forced_by)
 {
     char growth[TEXT_SHORT];
     text_size(growth, s->growth);
@@ -132,9 +133,9 @@ static void print_verdict(const struct show_out *out, const struct routes_summar
     switch (s->verdict) {
     case ROUTES_TOO_FEW:
         fprintf(out->file,
-            "which route leaks: %zu reading%s after a full collection, %zu are needed (--gc-floor "
-            "30s forces them)\n",
-            s->floors_used, s->floors_used == 1 ? "" : "s", s->floors_needed);
+            "which route leaks: %zu reading%s after a full collection, %zu are needed (%s forces "
+            "one)\n",
+            s->floors_used, s->floors_used == 1 ? "" : "s", s->floors_needed, forced_by);
         break;
     case ROUTES_NO_GROWTH:
         fprintf(out->file, "what is left after full collections does not grow with requests\n");
@@ -158,7 +159,8 @@ static void print_verdict(const struct show_out *out, const struct routes_summar
     }
 }
 
-void recap_requests_text(const struct show_out *out, const struct run_requests *q)
+void recap_requests_text(
+    const struct show_out *out, const struct run_requests *q, const char *forced_by)
 {
     struct judged j;
     struct err e = ERR_NONE;
@@ -183,7 +185,7 @@ void recap_requests_text(const struct show_out *out, const struct run_requests *
         out->file, "; following them took at most %.1f %% of a thread\n", q->overhead_max * 100);
     if (judge(q, &j, &e) != 0)
         return;
-    print_verdict(out, &j.summary);
+    print_verdict(out, &j.summary, forced_by);
     size_t count = 0;
     struct told_route *routes = told(&j, &count);
     for (size_t i = 0; routes && i < count && i < LINES_MAX; i++)

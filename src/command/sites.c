@@ -336,6 +336,10 @@ int sites_print(const struct invocation *in, const struct show_out *o, const cha
         }
         if (rc == 0 && (sites.count || o->format == SHOW_CSV))
             rc = print_sites(o, a, &sites, top, e);
+        else if (rc == 0)
+            fprintf(o->file, "nothing that was %s still lives%s\n",
+                allocations_is_profile(a) ? "sampled" : "allocated in the recording",
+                allocations_is_profile(a) ? "; a smaller --sample-every samples more" : "");
     }
     allocation_sites_free(&sites);
     return rc;

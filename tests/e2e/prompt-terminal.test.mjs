@@ -9,12 +9,13 @@ const TAB = '\t';
 const CTRL_C = '\x03';
 const CTRL_D = '\x04';
 
-function atTerminal(t, ws, target) {
+function atTerminal(t, ws, target, { columns = 100, commands } = {}) {
     // libedit forgets the names of functions that were added to it.
     fs.writeFileSync(ws.path('leaks'), 'leak:wcsdup\n');
-    const command = `stty cols 100 rows 40; exec ${binary} attach ${target.port} ${ws.own.join(' ')}`;
+    const given = commands ? `-c "$COMMANDS"` : '';
+    const command = `stty cols ${columns} rows 40; exec ${binary} attach ${target.port} ${ws.own.join(' ')} ${given}`;
     const run = start(t, 'script', ['-qfec', command, '/dev/null'], {
-        env: { ...ws.env, TERM: 'xterm', LANG: 'C.UTF-8', SHELL: '/bin/sh', PAGER: '', LSAN_OPTIONS: `suppressions=${ws.path('leaks')}:print_suppressions=0` },
+        env: { ...ws.env, TERM: 'xterm', LANG: 'C.UTF-8', SHELL: '/bin/sh', PAGER: '', COMMANDS: commands, LSAN_OPTIONS: `suppressions=${ws.path('leaks')}:print_suppressions=0` },
         cwd: ws.root,
     });
     let seen = 0;
@@ -92,7 +93,15 @@ test('the history is private, bounded, and has no secrets in it', async (t) => {
     const target = await startTarget(t);
     const run = atTerminal(t, ws, target);
     await run.sees(/server\.js> /);
-    for (const line of ["eval 'kept'", "eval 'password=hunter2'", " eval 'blank'", "eval 'pg' + 'postgres://u:pw@h/d'"]) {
+    const secrets = [
+        "eval 'password=hunter2'",
+        " eval 'blank'",
+        "eval 'pg' + 'postgres://u:pw@h/d'",
+        "eval 'eyJhbGciOiJIUzI1NiJ9.e30.x'",
+        "eval 'ghp_16C7e42F292c6912E7710c838347Ae178B4a'",
+        "eval ['Authorization', 1]",
+    ];
+    for (const line of ["eval 'kept'", ...secrets]) {
         run.type(`${line}\r`);
         await run.sees(/server\.js> /);
     }
@@ -101,4 +110,58 @@ test('the history is private, bounded, and has no secrets in it', async (t) => {
     const file = ws.path('state/heaptap/history');
     assert.equal(fs.statSync(file).mode & 0o777, 0o600);
     assert.deepEqual(fs.readFileSync(file, 'utf8').trim().split('\n'), ["eval 'kept'", 'quit']);
+});
+
+test('nothing that is shown is wider than the terminal', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t, { node: '24', script: shop.esm });
+    await target.get('/page', 10);
+    const commands = ['help', ...['survivors', 'metrics', 'sql', 'HeapProfiler.startSampling', 'terminate'].map((word) => `help ${word}`),
+        'targets', 'metrics', 'snapshot a-rather-long-label', 'snapshots', 'summary --top 5', 'dominators --top 5', 'strings --top 5',
+        'find --class ^SessionState$ --top 2', 'retainers --class ^SessionState$', 'statistics', 'diff 1 1 --objects --top 2',
+        'sql SELECT run_id, target_id, created_at, label, heap_used, heap_total, external, rss, gc_count, gc_ms FROM memory_metrics LIMIT 2',
+        'metrics latest --top 1', 'set', 'requests on', 'requests top'];
+    const run = atTerminal(t, ws, target, { columns: 80, commands: commands.join('; ') });
+    await run.done;
+    assert.equal(run.code, 0, run.stdout.slice(-3000));
+    const plain = run.stdout.replaceAll(/\x1b\[[0-9;]*[A-Za-z]/g, '').split(/[\r\n]+/);
+    const wide = plain.filter((line) => [...line].length > 80 && !/^ {3,}\S*\/\S*$|^\d+: \/|^heaptap/.test(line)); // a path of a file stands whole
+    assert.deepEqual(wide, []);
+    assert.match(run.stdout, /sessionsById/); // the holder, where the middle would be
+    assert.match(plain.join('\n'), /^heap_total +[\d.]+$/m); // a row of many columns in lines of its own
+});
+
+test('Ctrl-D ends an empty line only, Ctrl-C what is open or runs, and a wait for the target shows', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t, { node: '24' });
+    const run = atTerminal(t, ws, target);
+    await run.sees(/server\.js> /);
+    run.type(`eval 40 + 2${CTRL_D}`);
+    run.type('\r');
+    await run.sees(/\n42/);
+    run.type('eval [\r');
+    await run.sees(/\.\.\. /);
+    run.type(CTRL_C);
+    await run.sees(/server\.js> /);
+    run.type('survivors --duration 60s\r');
+    await run.sees(/Ctrl-C ends it early/);
+    run.type(CTRL_C);
+    await run.sees(/(FUNCTION|nothing that was sampled)[^]*server\.js> /);
+    // Another debugger pauses the target: no collection comes to an end then.
+    const socket = new WebSocket(target.ws);
+    const paused = new Promise((resolve) => (socket.onmessage = (m) => m.data.includes('Debugger.paused') && resolve()));
+    await new Promise((resolve, reject) => Object.assign(socket, { onopen: resolve, onerror: reject }));
+    socket.send('{"id":1,"method":"Debugger.enable"}');
+    socket.send('{"id":2,"method":"Debugger.pause"}');
+    await paused;
+    run.type('gc\r');
+    await run.sees(/waiting for the target/);
+    run.type(CTRL_C);
+    await run.sees(/ended by Ctrl-C[^]*server\.js> /);
+    socket.close(); // the target goes on
+    run.type('eval await 43\r');
+    await run.sees(/\n43/);
+    run.type(CTRL_D);
+    await run.done;
+    assert.equal(run.code, 0, run.stdout.slice(-3000));
 });

@@ -16,14 +16,14 @@ import {
     startHeaptap,
     startTarget,
     until,
-    versions,
     workspace,
 } from './lib.mjs';
 
 const attach = (t, ws, target, args, options) =>
     heaptap(t, ws, ['attach', String(target.port ?? target), ...ws.own, ...args], options);
 
-for (const node of versions)
+// Two versions here; prompt-versions (label slow) takes all of them.
+for (const node of (process.env.PROMPT_NODE ?? '18,24').split(','))
     test(`a leak is told by hand on Node ${node}: snapshots, diff, retainers, the live objects`, async (t) => {
         const ws = workspace(t);
         const target = await startTarget(t, { node, script: shop.esm });
@@ -244,7 +244,7 @@ test('quotes and brackets hold a command together, and what is never closed is n
 
 test('output goes to files and programs, whole and without escape codes', async (t) => {
     const ws = workspace(t);
-    const target = await startTarget(t);
+    const target = await startTarget(t, { node: '26' }); // the quickest with 100 MB
     const big = ws.path('big');
     const run = await attach(
         t,

@@ -126,10 +126,12 @@ const struct prompt_command prompt_diff = {
     .name = "diff",
     .usage = "[OLD [NEW...]]",
     .summary = "what came and went between two snapshots, class by class",
-    .help = "  diff                     the last two\n"
-            "  diff 1 3 --objects       with new objects by id, and the way to them\n"
-            "  diff 1 2 3               what grew in every step\n"
-            "Objects are compared by id, or where ids were reset between the two by class.\n",
+    .help =
+        "  diff                     the last two\n"
+        "  diff 1 3 --objects       with new objects by id, and the way to them\n"
+        "  diff 1 2 3               what grew in every step\n"
+        "Objects are compared by id, or where ids were reset between the two by class. Names in\n"
+        "parentheses are V8's own: code that gets warm, strings, shapes of objects.\n",
     .json = "heaptap.diff/1",
     .completes = FILES | COMPLETE_CLASSES,
     .shell = &command_diff,

@@ -140,6 +140,8 @@ static int put_counts(const struct show_out *o, const char *name, const struct c
             fprintf(o->file, ", %s of derived classes", text_count(derived, list[i].derived));
         for (size_t k = 0; k < list[i].example_count; k++)
             fprintf(o->file, "%s@%lld", k ? " " : ", such as ", (long long)list[i].examples[k]);
+        if (list[i].direct && list[i].example_count == 0)
+            fprintf(o->file, "; their ids come with a snapshot");
         fputc('\n', o->file);
     }
     return rc;

@@ -7,6 +7,7 @@
 #include "command/prompt/embed.h"
 #include "command/prompt/session.h"
 #include "command/prompt/spark.h"
+#include "show/fill.h"
 #include "show/json.h"
 #include "show/table.h"
 
@@ -73,6 +74,19 @@ static void put_spark(const struct session *s, const struct show_out *o)
     fputc('\n', o->file);
 }
 
+static int put_pauses(const struct show_out *o, const struct sample *sample, struct err *e)
+{
+    char text[256];
+    double usual = isnan(sample->loop_delay_ms) ? 0 : sample->loop_delay_ms;
+    double most = isnan(sample->loop_delay_max_ms) ? 0 : sample->loop_delay_max_ms;
+    snprintf(text, sizeof text,
+        "%.0f collections since attached took %.0f ms; event loop delayed %.1f ms on average, "
+        "%.1f ms at most",
+        sample->gc_count, sample->gc_ms, usual, most);
+    fputc('\n', o->file);
+    return show_fill(o, text, strlen(text), 0, 0, e);
+}
+
 static int put_table(
     const struct session *s, const struct show_out *o, const struct sample *sample, struct err *e)
 {
@@ -97,13 +111,7 @@ static int put_table(
     int rc = show_table(o, table, e);
     show_table_free(table);
     if (rc == 0 && o->format == SHOW_TEXT && !isnan(sample->gc_count))
-        fprintf(o->file,
-            "\n%.0f collections since attached took %.0f ms; event loop delayed %.1f ms on "
-            "average, "
-            "%.1f ms at most\n",
-            sample->gc_count, sample->gc_ms,
-            isnan(sample->loop_delay_ms) ? 0 : sample->loop_delay_ms,
-            isnan(sample->loop_delay_max_ms) ? 0 : sample->loop_delay_max_ms);
+        rc = put_pauses(o, sample, e);
     if (rc == 0 && o->format == SHOW_TEXT)
         put_spark(s, o);
     return rc;

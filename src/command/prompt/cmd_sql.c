@@ -183,7 +183,7 @@ const struct prompt_command prompt_sql = {
     .heading = "This session",
     .summary = "a question to the record, this session's readings included",
     .help =
-        "  sql SELECT label, heap_used, created_at FROM memory_metrics ORDER BY seq DESC LIMIT 5\n"
+        "  sql SELECT label, heap_used FROM memory_metrics ORDER BY seq DESC LIMIT 5\n"
         "  sql SELECT file, state, pause_ms FROM heap_snapshots\n"
         "It only reads, at most 100,000 rows. With PostgreSQL in use (--db, DATABASE_URL) that is\n"
         "asked, which has a row about a second after it was measured; else SQLite. "

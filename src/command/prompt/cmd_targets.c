@@ -86,7 +86,9 @@ static int attach(struct session *s, const char *word, size_t *ret_index, struct
             }
         }
         if (run_link_ended(s->run, link))
-            return err_set(e, ERR_UNREACHABLE, "%s is not attached to", word);
+            return err_set(e, ERR_UNREACHABLE,
+                "there is no target %s (targets lists them), and no address %s to attach to", word,
+                word);
         rc = session_pause(s, 20000, e);
     }
     return rc;

@@ -165,12 +165,13 @@ static size_t lines_of(const struct session *s, const struct buf *text)
     return lines;
 }
 
+/* -X: what was read stays on the screen, for the next command wants its ids. */
 static const char *pager(void)
 {
     const char *own = getenv("PAGER");
     if (own)
         return *own ? own : NULL;
-    return deliver_is_program("less") ? "less -R" : NULL;
+    return deliver_is_program("less") ? "less -RX" : NULL;
 }
 
 static bool is_long(const struct session *s, const struct buf *text)

@@ -40,8 +40,15 @@ static void put_option(const struct show_out *o, enum setting_id id)
 void help_command(const struct show_out *o, const struct prompt_command *p)
 {
     const enum setting_id *settings = prompt_settings(p);
-    fprintf(o->file, "%s%s%s%s%s: %s\n", show_on(o, SHOW_BOLD), p->name, show_off(o),
-        *p->usage ? " " : "", p->usage, p->summary);
+    struct show_out prose = show_prose(o);
+    struct err ignored = ERR_NONE;
+    char title[256];
+    snprintf(title, sizeof title, "%s%s: %s", *p->usage ? " " : "", p->usage, p->summary);
+    fprintf(o->file, "%s%s%s", show_on(o, SHOW_BOLD), p->name, show_off(o));
+    if (*p->usage)
+        fputc(' ', o->file);
+    (void)!show_fill(
+        &prose, title, strlen(title), strlen(p->name) + (*p->usage != '\0'), 0, &ignored);
     if (p->aliases)
         fprintf(o->file, "also: %s\n", p->aliases);
     if (p->help)
@@ -58,11 +65,10 @@ void help_command(const struct show_out *o, const struct prompt_command *p)
 
 static void put_list(const struct show_out *o)
 {
-    show_page(o,
-        "To find a leak:\n"
-        "  snapshot; then use the server; snapshot; diff     which classes grow\n"
-        "  retainers --class NAME                            who holds them\n"
-        "  survivors                                         which lines allocate what stays\n");
+    show_page(o, "To find a leak, use the server until it is warm, then:\n"
+                 "  snapshot; use it more; snapshot; diff    which classes grow\n"
+                 "  retainers --class NAME                   who holds them\n"
+                 "  survivors; use it meanwhile              which lines allocate what stays\n");
     for (const struct prompt_command *const *c = prompt_table; *c; c++) {
         if ((*c)->heading)
             fprintf(o->file, "\n%s\n", (*c)->heading);

@@ -5,7 +5,10 @@
 
 static const char *const words[] = {"password", "passwd", "passphrase", "secret", "token", "apikey",
     "api_key", "api-key", "authorization", "bearer ", "private_key", "privatekey", "credential",
-    "set-cookie", "pgpassword"};
+    "set-cookie", "pgpassword", "pwd=",
+    /* how keys begin: of a certificate, JSON Web Tokens, GitHub, GitLab, Slack, Amazon, Stripe */
+    "-----begin", "eyj", "ghp_", "gho_", "github_pat_", "glpat-", "xoxb-", "xoxp-", "akia",
+    "sk_live", "sk-"};
 
 /* postgres://user:pass@host and its like. */
 static bool has_login(const char *line)
