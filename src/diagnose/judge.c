@@ -8,6 +8,7 @@
 #define WINDOWS_MAX     24   /* minima of as many windows stand for floors where there are none */
 #define WINDOW_READINGS 4    /* in each, so that one of them is soon after a collection */
 #define WEAK_MIN        6    /* windows */
+#define FORCED_MIN      6    /* floors after collections of ours */
 #define IDLE_SHARE      0.1  /* of the usual load: below it a stretch of time is idle */
 #define IDLE_LEAST      0.02 /* utilization that counts as load at all */
 #define LOAD_NEAR_MS    2000 /* a floor's load was measured at most so far from it */
@@ -100,6 +101,16 @@ static size_t floors_expected(const struct evidence_target *t)
     return count > probed ? count - probed : 0;
 }
 
+/* Whether floors that V8 had of itself may be left out: garbage that died while it marked is in
+ * them. */
+static bool has_forced(const struct floors *f)
+{
+    size_t forced = 0;
+    for (size_t i = 0; f->forced && i < f->count; i++)
+        forced += f->forced[i];
+    return forced >= FORCED_MIN;
+}
+
 /* The hook's floors where there are more of them: they leave the young generation out, in a probe
  * compiled code, too, and what snapshots left behind. */
 static int make_series(
@@ -113,8 +124,10 @@ static int make_series(
     if (rc)
         return rc;
     ret->strong = hook || after_gc >= 2;
+    bool forced = hook && has_forced(&t->floors);
     for (size_t i = 0; hook && i < t->floors.count; i++)
-        add_point(ret, t->floors.wall_ms[i], values[i]);
+        if (!forced || t->floors.forced[i])
+            add_point(ret, t->floors.wall_ms[i], values[i]);
     for (size_t i = 0; !hook && i < t->reading_count; i++)
         if (t->readings[i].after_gc)
             add_point(ret, t->readings[i].wall_ms, value_of(&t->readings[i], kind));
