@@ -121,6 +121,24 @@ static int add_target(struct evidence *r, struct reader_rows *rows, struct err *
     return 0;
 }
 
+static double beside_heap(const struct evidence_reading *r)
+{
+    return r->rss - r->heap_total - r->external;
+}
+
+/* The target does nothing else while a snapshot is taken: what its memory outside of the heap is
+ * more by from the reading before to the one after was the snapshot's, and V8 and malloc keep most
+ * of it. */
+static double left_by_snapshots(
+    const struct evidence_target *t, const struct evidence_reading *next)
+{
+    if (t->reading_count == 0)
+        return 0;
+    const struct evidence_reading *last = &t->readings[t->reading_count - 1];
+    double left = beside_heap(next) - beside_heap(last);
+    return last->snapshots_left + (last->before_snapshot ? fmax(left, 0) : 0); /* 0 for NAN, too */
+}
+
 static int add_reading(struct evidence *r, struct reader_rows *rows, struct err *e)
 {
     struct evidence_target *t = find_target(r, integer(rows, 0));
@@ -131,9 +149,11 @@ static int add_reading(struct evidence *r, struct reader_rows *rows, struct err 
         .external = bytes_of_mb(rows, 5),
         .rss = bytes_of_mb(rows, 6),
         .gc_count = number(rows, 7),
-        .utilization = number(rows, 8)};
+        .utilization = number(rows, 8),
+        .before_snapshot = is_text(rows, 2, "before-snapshot")};
     if (!t || reading.wall_ms == 0)
         return 0;
+    reading.snapshots_left = left_by_snapshots(t, &reading);
     double limit = bytes_of_mb(rows, 9);
     if (isfinite(limit) && limit > 0)
         t->heap_limit = limit;

@@ -10,6 +10,9 @@ struct evidence_reading {
     bool after_gc;                          /* a full collection came right before it */
     double heap, heap_total, external, rss; /* bytes; NAN: unknown */
     double gc_count, utilization;           /* NAN: unknown; utilization 0 to 1 */
+    bool before_snapshot;
+    double snapshots_left; /* bytes of rss, beside heap and external, that snapshots have left so
+                              far */
 };
 
 /* Requests in progress in one second, on average. */

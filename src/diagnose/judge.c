@@ -53,14 +53,15 @@ static void add_point(struct series *s, int64_t wall_ms, double bytes)
     s->bytes[s->count++] = bytes;
 }
 
-/* External memory stands beside the heap; RSS is counted without what both explain. */
+/* External memory stands beside the heap; RSS is counted without what both and snapshots explain.
+ */
 static double value_of(const struct evidence_reading *r, enum kind kind)
 {
     if (kind == KIND_HEAP)
         return r->heap;
     if (kind == KIND_EXTERNAL)
         return r->external;
-    return r->rss - r->heap_total - r->external;
+    return r->rss - r->heap_total - r->external - r->snapshots_left;
 }
 
 static size_t count_after_gc(const struct evidence_target *t)

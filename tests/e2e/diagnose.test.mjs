@@ -7,6 +7,7 @@ import test from 'node:test';
 import {
     assertError, assertExit, assertNoGap, get, heaptap, jsonLines, sleep, sql, startHeaptap, startTarget, until, workspace,
 } from './lib.mjs';
+import { readingsRecord } from './record.mjs';
 
 // GET /keep leaves a Visit in a Map for good; GET /drop makes as much garbage; GET /fill keeps a
 // cache of 200 entries.
@@ -190,6 +191,24 @@ test('a cache that is full and garbage are no leak', async (t) => {
         '--no-diagnosis', '--json']);
     assertExit(none, 0);
     assert.equal(jsonLines(none.stdout).at(-1).type, 'summary', '--no-diagnosis leaves it');
+});
+
+// The first snapshot leaves 60 MB with V8 and malloc: a leak outside of the heap looked like a warm-up that
+// had levelled off, and a server without one like growth.
+test('memory outside of the heap is rss-only, and what a snapshot takes is none of it', async (t) => {
+    for (const [rises, verdict, kind] of [[3, 'leak', 'rss-only'], [0, 'no-leak', 'none']]) {
+        const ws = workspace(t);
+        const gc = Array(9).fill('after-gc'), snapshot = ['before-snapshot', 'after-snapshot'];
+        const labels = [...gc.slice(7), ...snapshot, ...gc.slice(6), ...snapshot, ...gc];
+        await readingsRecord(t, ws, labels.map((label, i) => {
+            const left = (i > 2 ? 60 : 0) + (i > 7 ? 30 : 0); // by the snapshots
+            return { label, heap: 20, total: 24, external: 2, rss: 90 + left + rises * i + (i % 3) * 0.4 };
+        }));
+        const answer = await again(t, ws);
+        assert.equal(answer.verdict, verdict, JSON.stringify(answer));
+        assert.equal(answer.memory_kind, kind, JSON.stringify(answer));
+        assert.equal(answer.notes.some((note) => note.includes('outside the JS heap')), rises > 0);
+    }
 });
 
 test('evidence that is not there is said, with the right exit code', async (t) => {

@@ -44,3 +44,20 @@ export async function hostileRecord(t, ws) {
             VALUES ('${run}', ${i + 1}, 1, 4, '${at(180)}', ${i * 50}, ${i}, ${i * 1000}, ${i * 10})`);
     sqlite(ws.db, `BEGIN;\n${lines.join(';\n')};\nCOMMIT;`);
 }
+
+// A record of readings alone, ten seconds apart: each is { label, heap, total, external, rss } in MB.
+export async function readingsRecord(t, ws, readings) {
+    assertExit(await heaptap(t, ws, ['db', 'init', '--db', `sqlite:${ws.db}`]), 0);
+    const run = '00000000-0000-4000-8000-000000000002';
+    const at = (seconds) => new Date(Date.UTC(2026, 0, 1) + seconds * 1000).toISOString();
+    const lines = [
+        `INSERT INTO run_states (run_id, seq, created_at, started_at, ended_at, state, host, command_line)
+            VALUES ('${run}', 1, '${at(0)}', '${at(0)}', '${at(10 * readings.length)}', 'ended', 'here', 'heaptap run')`,
+        `INSERT INTO target_states (run_id, seq, target_id, created_at, kind, title, address, runtime, runtime_version, pid, state)
+            VALUES ('${run}', 1, 1, '${at(0)}', 'node', 'server.js', '9229', 'node', 'v22.0.0', 4711, 'detached')`,
+        ...readings.map(({ label, heap, total, external, rss }, i) =>
+            `INSERT INTO memory_metrics (run_id, seq, target_id, created_at, label, heap_used, heap_total, external, rss)
+                VALUES ('${run}', ${i + 1}, 1, '${at(10 * i)}', '${label}', ${heap}, ${total}, ${external}, ${rss})`),
+    ];
+    sqlite(ws.db, `BEGIN;\n${lines.join(';\n')};\nCOMMIT;`);
+}

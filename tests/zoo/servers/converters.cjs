@@ -8,7 +8,7 @@ app.use(express.text({ limit: '1mb' }));
 
 function prepare(document) {
     const job = `CONVERT_${randomUUID().replaceAll('-', '')}`;
-    process.env[job] = document.padEnd(24_000, ' '); // setenv(): the C library's memory
+    process.env[job] = document.padEnd(60_000, ' '); // setenv(): the C library's memory
     return job;
 }
 
