@@ -71,6 +71,7 @@ struct attachment {
     struct discovery *discovery;
     size_t entry; /* index of the picked one */
     struct cdp_connection *connection;
+    int held;               /* by the guardian; -1: not */
     struct target *targets; /* the main one is the last */
     struct timer *timer;    /* of idle, waiting and releasing */
     int64_t first_try_us;
@@ -341,6 +342,7 @@ static void on_opened(void *arg, struct cdp_session *s)
         .entry = &a->discovery->entries[a->entry],
         .unsampled = a->picks_worker,
         .known = main_known};
+    a->held = guardian_hold(a->options.guardian, a->connection);
     if (add_target(a, &start) != 0)
         cdp_close(a->connection);
 }
@@ -415,6 +417,8 @@ static void on_closed(void *arg, const struct err *why)
     if (!ours && !strstr(reason.text, a->name))
         err_context(&reason, "%s", a->name);
     a->connection = NULL;
+    guardian_release(a->options.guardian, a->held);
+    a->held = -1;
     a->why = ERR_NONE;
     while (a->targets)
         remove_target(a, a->targets, &reason);
@@ -545,6 +549,7 @@ int attachment_new(struct loop *l, const struct attachment_options *o,
         .options = *o,
         .backoff_us = BACKOFF_FIRST_US,
         .first_try_us = clock_monotonic_us(),
+        .held = -1,
         .why = ERR_NONE,
         .handlers = h,
         .arg = arg};

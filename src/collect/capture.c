@@ -431,7 +431,7 @@ static void begin_stream(
         return;
     c->streams = true;
     c->options.memory->unanswered++;
-    guardian_watch(c->options.guardian, session(c), c->lease);
+    guardian_stream(c->options.guardian, session(c), c->lease);
     timer_start(c->timer, RSS_LOOK_US);
 }
 
@@ -520,7 +520,7 @@ static void snapshot_taken(void *arg, const cJSON *result, const struct err *why
     (void)result;
     c->streams = false;
     c->options.memory->unanswered--;
-    guardian_forget(c->options.guardian);
+    guardian_stream_ended(c->options.guardian);
     if (!answers(c))
         return;
     if (why) {

@@ -18,29 +18,44 @@
 
 #define CHANNEL_FD 3
 #define READ_SIZE  (64 * 1024)
-#define FDS_MAX    2
-/* A target that builds a snapshot of gigabytes is silent for minutes, so these are long. */
-#define SILENCE_US (5 * 60 * 1000000LL)
-#define TOTAL_US   (30 * 60 * 1000000LL)
+#define WARDS_MAX  512 /* connections of a run; one beyond is not held */
+#define LOOK_MS    200
+/* A target that builds a snapshot of gigabytes is silent for minutes, so these are long; */
+#define STREAM_SILENCE_US (5 * 60 * 1000000LL)
+#define STREAM_TOTAL_US   (30 * 60 * 1000000LL)
+/* one that does not is left as soon as it says nothing; what was installed in it ends itself. */
+#define SILENCE_US (1 * 1000000LL)
+#define TOTAL_US   (60 * 1000000LL)
 
 struct guardian {
     pid_t pid;
     int channel;
-    bool watching;
+    bool streaming;
 };
 
-struct order { /* what heaptap tells its guardian; with the connection and the lease if it watches
-                */
-    bool watch, worker;
-    int32_t call_id;
+enum order_kind { ORDER_HOLD, ORDER_RELEASE, ORDER_STREAM, ORDER_STREAM_ENDED };
+
+struct order { /* what heaptap tells its guardian */
+    enum order_kind kind;
+    int key; /* the connection's descriptor in heaptap; HOLD brings a copy of it */
+    bool worker;
+    int32_t call_id; /* of STREAM, which brings the lease */
 };
 
-struct ward {
-    int connection, lease; /* -1: none */
+struct ward { /* a connection that is held */
+    int key, connection;
+    bool streams;
+    int64_t heard_us;
     struct guardian_scan scan;
 };
 
-/* ---- the stream ---- */
+struct wards {
+    struct ward list[WARDS_MAX];
+    size_t count;
+    int lease; /* -1: none */
+};
+
+/* ---- what a target still says ---- */
 
 /* Neither can be in a piece of a snapshot: there each quote has a backslash before it. */
 static const char leaving_mark[] = "{\"method\":\"NodeRuntime.waitingForDisconnect\"";
@@ -51,77 +66,137 @@ void guardian_scan_begin(struct guardian_scan *scan, int32_t call_id, bool worke
     snprintf(scan->reply, sizeof scan->reply, worker ? "{\\\"id\\\":%d," : "{\"id\":%d,", call_id);
 }
 
-static bool has_mark(const struct guardian_scan *scan, const char *bytes, size_t length)
+static enum guardian_seen find_mark(
+    const struct guardian_scan *scan, const char *bytes, size_t length)
 {
-    return memmem(bytes, length, scan->reply, strlen(scan->reply)) ||
-           memmem(bytes, length, leaving_mark, sizeof leaving_mark - 1);
+    size_t reply = strlen(scan->reply);
+    if (memmem(bytes, length, leaving_mark, sizeof leaving_mark - 1))
+        return GUARDIAN_SEEN_LEAVING;
+    if (reply && memmem(bytes, length, scan->reply, reply))
+        return GUARDIAN_SEEN_REPLY;
+    return GUARDIAN_SEEN_NOTHING;
 }
 
-bool guardian_scan_bytes(struct guardian_scan *scan, const char *bytes, size_t length)
+enum guardian_seen guardian_scan_bytes(struct guardian_scan *scan, const char *bytes, size_t length)
 {
     char seam[2 * sizeof scan->tail];
     size_t head = length < sizeof scan->tail ? length : sizeof scan->tail;
     memcpy(seam, scan->tail, scan->tail_length);
     memcpy(seam + scan->tail_length, bytes, head);
     size_t joined = scan->tail_length + head;
-    bool seen = has_mark(scan, seam, joined) || has_mark(scan, bytes, length);
+    enum guardian_seen across = find_mark(scan, seam, joined);
+    enum guardian_seen within = find_mark(scan, bytes, length);
     const char *end = head < length ? bytes + length : seam + joined;
     scan->tail_length = head < length || joined > sizeof scan->tail ? sizeof scan->tail : joined;
     memmove(scan->tail, end - scan->tail_length, scan->tail_length);
-    return seen;
+    return across > within ? across : within;
 }
 
-/* ---- in the child ---- */
+/* ---- in the child: its wards ---- */
 
-static void drain(struct ward *ward)
+static void drop(struct wards *w, size_t index)
+{
+    close(w->list[index].connection);
+    w->list[index] = w->list[--w->count];
+}
+
+static void drop_lease(struct wards *w)
+{
+    if (w->lease >= 0)
+        close(w->lease);
+    w->lease = -1;
+}
+
+static void end_stream(struct wards *w, struct ward *ward)
+{
+    ward->streams = false;
+    ward->scan.reply[0] = '\0';
+    drop_lease(w);
+}
+
+/* False when the connection is over. */
+static bool read_rest(struct wards *w, struct ward *ward, int64_t now_us)
 {
     char buffer[READ_SIZE];
-    int64_t now = clock_monotonic_us(), end = now + TOTAL_US, heard = now;
-    while (now < end && now - heard < SILENCE_US) {
-        struct pollfd fd = {.fd = ward->connection, .events = POLLIN};
-        int ready = poll(&fd, 1, 1000);
-        now = clock_monotonic_us();
-        if (ready <= 0)
-            continue;
-        ssize_t got = recv(ward->connection, buffer, sizeof buffer, MSG_DONTWAIT);
-        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
-            return;
-        if (got > 0) {
-            heard = now;
-            if (guardian_scan_bytes(&ward->scan, buffer, (size_t)got))
-                return;
+    ssize_t got = recv(ward->connection, buffer, sizeof buffer, MSG_DONTWAIT);
+    if (got <= 0)
+        return got < 0 && (errno == EAGAIN || errno == EINTR);
+    ward->heard_us = now_us;
+    enum guardian_seen seen = guardian_scan_bytes(&ward->scan, buffer, (size_t)got);
+    if (seen == GUARDIAN_SEEN_REPLY)
+        end_stream(w, ward);
+    return seen != GUARDIAN_SEEN_LEAVING;
+}
+
+static bool is_done_with(const struct ward *ward, int64_t began_us, int64_t now_us)
+{
+    int64_t silence_us = ward->streams ? STREAM_SILENCE_US : SILENCE_US;
+    int64_t total_us = ward->streams ? STREAM_TOTAL_US : TOTAL_US;
+    return now_us - ward->heard_us > silence_us || now_us - began_us > total_us;
+}
+
+/* heaptap is gone: reads until nobody says anything that matters. */
+static void drain(struct wards *w)
+{
+    struct pollfd fds[WARDS_MAX];
+    int64_t began_us = clock_monotonic_us();
+    for (size_t i = 0; i < w->count; i++)
+        w->list[i].heard_us = began_us;
+    while (w->count) {
+        for (size_t i = 0; i < w->count; i++)
+            fds[i] = (struct pollfd){.fd = w->list[i].connection, .events = POLLIN};
+        int ready = poll(fds, w->count, LOOK_MS);
+        int64_t now_us = clock_monotonic_us();
+        for (size_t i = w->count; i-- > 0;) { /* dropping moves only what was looked at */
+            bool readable = ready > 0 && fds[i].revents;
+            if ((readable && !read_rest(w, &w->list[i], now_us)) ||
+                is_done_with(&w->list[i], began_us, now_us))
+                drop(w, i);
         }
     }
 }
 
-static void drop(struct ward *ward)
+/* ---- in the child: orders ---- */
+
+static struct ward *find_ward(struct wards *w, int key)
 {
-    if (ward->connection >= 0)
-        close(ward->connection);
-    if (ward->lease >= 0)
-        close(ward->lease);
-    ward->connection = ward->lease = -1;
+    for (size_t i = 0; i < w->count; i++)
+        if (w->list[i].key == key)
+            return &w->list[i];
+    return NULL;
 }
 
-/* Descriptors that came with a message, in its order. */
-static size_t take_fds(struct msghdr *message, int fds[FDS_MAX])
+/* fd came with the order, -1: none did; it is ours now. */
+static void obey(struct wards *w, const struct order *order, int fd)
 {
-    struct cmsghdr *c = CMSG_FIRSTHDR(message);
-    if (!c || c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-        return 0;
-    size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    if (count > FDS_MAX)
-        count = FDS_MAX;
-    memcpy(fds, CMSG_DATA(c), count * sizeof(int));
-    return count;
+    struct ward *ward = find_ward(w, order->key);
+    if (order->kind == ORDER_HOLD && fd >= 0 && !ward && w->count < WARDS_MAX) {
+        w->list[w->count++] = (struct ward){.key = order->key, .connection = fd};
+        return;
+    }
+    if (order->kind == ORDER_RELEASE && ward) {
+        drop(w, (size_t)(ward - w->list));
+    } else if (order->kind == ORDER_STREAM && ward) {
+        ward->streams = true;
+        guardian_scan_begin(&ward->scan, order->call_id, order->worker);
+        drop_lease(w);
+        w->lease = fd;
+        return;
+    } else if (order->kind == ORDER_STREAM_ENDED) {
+        drop_lease(w);
+        for (size_t i = 0; i < w->count; i++)
+            w->list[i].streams = false;
+    }
+    if (fd >= 0)
+        close(fd);
 }
 
 /* False when heaptap is gone. */
-static bool take_order(struct ward *ward)
+static bool take_order(struct wards *w)
 {
     union {
         struct cmsghdr align;
-        char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
+        char bytes[CMSG_SPACE(sizeof(int))];
     } control;
     struct order order;
     struct iovec body = {.iov_base = &order, .iov_len = sizeof order};
@@ -129,17 +204,16 @@ static bool take_order(struct ward *ward)
         .msg_iovlen = 1,
         .msg_control = &control,
         .msg_controllen = sizeof control};
-    int fds[FDS_MAX] = {-1, -1};
     ssize_t got = recvmsg(CHANNEL_FD, &message, MSG_CMSG_CLOEXEC);
     if (got < 0 && errno == EINTR)
         return true;
     if (got != (ssize_t)sizeof order)
         return false;
-    drop(ward);
-    if (take_fds(&message, fds) && order.watch) {
-        *ward = (struct ward){.connection = fds[0], .lease = fds[1]};
-        guardian_scan_begin(&ward->scan, order.call_id, order.worker);
-    }
+    int fd = -1;
+    struct cmsghdr *c = CMSG_FIRSTHDR(&message);
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+        memcpy(&fd, CMSG_DATA(c), sizeof fd);
+    obey(w, &order, fd);
     return true;
 }
 
@@ -162,12 +236,11 @@ static void settle_in(int channel)
 
 static void guard(int channel)
 {
-    struct ward ward = {.connection = -1, .lease = -1};
+    struct wards wards = {.lease = -1};
     settle_in(channel);
-    while (take_order(&ward))
+    while (take_order(&wards))
         continue;
-    if (ward.connection >= 0)
-        drain(&ward);
+    drain(&wards);
     _exit(0);
 }
 
@@ -198,42 +271,54 @@ int guardian_start(struct guardian **ret, struct err *e)
     return 0;
 }
 
-/* Should it be gone, heaptap goes on without it. */
-static bool send_order(
-    const struct guardian *g, const struct order *order, const int *fds, size_t n)
+/* fd goes with it, -1: none. False: the guardian is gone, and heaptap goes on without it. */
+static bool send_order(const struct guardian *g, struct order order, int fd)
 {
     union {
         struct cmsghdr align;
-        char bytes[CMSG_SPACE(FDS_MAX * sizeof(int))];
+        char bytes[CMSG_SPACE(sizeof(int))];
     } control = {.bytes = {0}};
-    struct iovec body = {.iov_base = (void *)(uintptr_t)order, .iov_len = sizeof *order};
+    struct iovec body = {.iov_base = &order, .iov_len = sizeof order};
     struct msghdr message = {.msg_iov = &body, .msg_iovlen = 1};
-    if (n) {
+    if (fd >= 0) {
         message.msg_control = &control;
-        message.msg_controllen = CMSG_SPACE(n * sizeof(int));
+        message.msg_controllen = sizeof control.bytes;
         struct cmsghdr *c = CMSG_FIRSTHDR(&message);
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
-        c->cmsg_len = CMSG_LEN(n * sizeof(int));
-        memcpy(CMSG_DATA(c), fds, n * sizeof(int));
+        c->cmsg_len = CMSG_LEN(sizeof fd);
+        memcpy(CMSG_DATA(c), &fd, sizeof fd);
     }
-    return sendmsg(g->channel, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof *order;
+    return sendmsg(g->channel, &message, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)sizeof order;
 }
 
-void guardian_watch(struct guardian *g, const struct cdp_session *s, int lease)
+int guardian_hold(struct guardian *g, const struct cdp_connection *c)
 {
-    int fds[FDS_MAX] = {cdp_plain_fd(cdp_session_connection(s)), lease};
-    struct order order = {
-        .watch = true, .worker = !cdp_session_is_main(s), .call_id = cdp_last_call(s)};
-    if (g && fds[0] >= 0)
-        g->watching = send_order(g, &order, fds, lease >= 0 ? 2 : 1);
+    int fd = cdp_plain_fd(c);
+    bool held = g && fd >= 0 && send_order(g, (struct order){.kind = ORDER_HOLD, .key = fd}, fd);
+    return held ? fd : -1;
 }
 
-void guardian_forget(struct guardian *g)
+void guardian_release(struct guardian *g, int held)
 {
-    const struct order order = {.watch = false};
-    if (g && g->watching)
-        g->watching = !send_order(g, &order, NULL, 0);
+    if (g && held >= 0)
+        (void)send_order(g, (struct order){.kind = ORDER_RELEASE, .key = held}, -1);
+}
+
+void guardian_stream(struct guardian *g, const struct cdp_session *s, int lease)
+{
+    struct order order = {.kind = ORDER_STREAM,
+        .key = cdp_plain_fd(cdp_session_connection(s)),
+        .worker = !cdp_session_is_main(s),
+        .call_id = cdp_last_call(s)};
+    if (g && order.key >= 0)
+        g->streaming = send_order(g, order, lease);
+}
+
+void guardian_stream_ended(struct guardian *g)
+{
+    if (g && g->streaming)
+        g->streaming = !send_order(g, (struct order){.kind = ORDER_STREAM_ENDED, .key = -1}, -1);
 }
 
 void guardian_free(struct guardian *g)
@@ -241,7 +326,7 @@ void guardian_free(struct guardian *g)
     if (!g)
         return;
     close(g->channel);
-    if (!g->watching)
+    if (!g->streaming)
         waitpid(g->pid, NULL, 0);
     free(g);
 }

@@ -1,8 +1,8 @@
-/* The guardian: a small child process that keeps a target's connection alive while a snapshot
- * streams, should heaptap itself be killed. A target whose client vanishes in the middle of a
- * snapshot has its session torn down under it; with the guardian it sends the rest to somebody who
- * throws it away, and is left in peace after that. It also holds the capture lease meanwhile,
- * because the target is still busy.
+/* The guardian: a small child process that holds the connections to targets as well, should heaptap
+ * itself be killed. A target whose client vanishes while it sends something can die of that (Node
+ * 22 does, now and then; docs/run.md), and while it sends a snapshot it sends a lot. With the
+ * guardian it sends the rest to somebody who throws it away, and is left when it is silent. The
+ * guardian also holds the capture lease meanwhile, because a target that builds a snapshot is busy.
  *
  * All functions take NULL for a guardian that could not be started. */
 #ifndef HEAPTAP_COLLECT_GUARDIAN_H
@@ -15,25 +15,33 @@ struct guardian;
 /* Forks it: it waits, and costs nothing, until it is asked or heaptap is gone. */
 int guardian_start(struct guardian **ret, struct err *e) MUST_USE;
 
+/* It holds an open connection from now on, until guardian_release with what this returns. -1: it
+ * does not. A connection over TLS has its state in this process and is left out. */
+int guardian_hold(struct guardian *g, const struct cdp_connection *c);
+void guardian_release(struct guardian *g, int held);
+
 /* The session's last call has begun a stream that must not be cut off. lease: of the capture, held
- * until the stream has ended. A connection over TLS has its state in this process and is left out.
- */
-void guardian_watch(struct guardian *g, const struct cdp_session *s, int lease);
-/* The stream has ended. */
-void guardian_forget(struct guardian *g);
+ * until the stream has ended. One at a time. */
+void guardian_stream(struct guardian *g, const struct cdp_session *s, int lease);
+void guardian_stream_ended(struct guardian *g);
 
 /* Ends it, unless a stream is on: then it stays behind until that has ended. */
 void guardian_free(struct guardian *g);
 
-/* What is read of a stream that nobody wants, until its end is seen. For tests. */
+/* What is read of a connection that nobody wants any more. For tests. */
 #define GUARDIAN_MARK_SIZE 32
 struct guardian_scan {
-    char reply[GUARDIAN_MARK_SIZE]; /* how the answer to the call begins */
+    char reply[GUARDIAN_MARK_SIZE]; /* how the answer that ends the stream begins; "": no stream */
     char tail[64];                  /* of the bytes before: a mark may lie across */
     size_t tail_length;
 };
+enum guardian_seen {
+    GUARDIAN_SEEN_NOTHING,
+    GUARDIAN_SEEN_REPLY,   /* the stream has ended */
+    GUARDIAN_SEEN_LEAVING, /* the process waits for its clients to go, so that it can exit */
+};
 void guardian_scan_begin(struct guardian_scan *scan, int32_t call_id, bool worker);
-/* True once the answer was seen, or that the process waits for its clients to leave. */
-bool guardian_scan_bytes(struct guardian_scan *scan, const char *bytes, size_t length);
+enum guardian_seen guardian_scan_bytes(
+    struct guardian_scan *scan, const char *bytes, size_t length);
 
 #endif

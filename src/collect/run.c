@@ -226,6 +226,7 @@ int run_link_start(struct run *r, struct link *link, const struct address *addre
         .wait_us = r->options.wait_us,
         .workers = !r->options.manual,
         .allow_remote = r->options.allow_remote,
+        .guardian = r->guardian,
         .expiry_us = EXPIRY_INTERVALS * r->options.metrics_interval_us};
     if (options.expiry_us < EXPIRY_MIN_US)
         options.expiry_us = EXPIRY_MIN_US;

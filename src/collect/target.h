@@ -9,6 +9,7 @@
 #include "cdp/address.h"
 #include "cdp/connection.h"
 #include "cdp/discover.h"
+#include "collect/guardian.h"
 #include "collect/sampler.h"
 
 struct attachment;
@@ -74,6 +75,7 @@ struct attachment_options {
     bool passive;      /* install nothing and let a waiting target wait: for a look only */
     bool allow_remote; /* an address that is not this host's */
     int64_t expiry_us; /* of what is installed in the target, should heaptap vanish */
+    struct guardian *guardian; /* holds the connection, too; borrowed, NULL: none */
 };
 
 /* Begins to attach; h must outlive the attachment. */

@@ -15,13 +15,14 @@ static bool sees_end(const char *text, bool worker)
     struct guardian_scan scan;
     for (size_t cut = 0; cut <= length; cut++) {
         guardian_scan_begin(&scan, 42, worker);
-        bool first = guardian_scan_bytes(&scan, text, cut);
-        seen += guardian_scan_bytes(&scan, text + cut, length - cut) || first;
+        bool first = guardian_scan_bytes(&scan, text, cut) != GUARDIAN_SEEN_NOTHING;
+        seen +=
+            first || guardian_scan_bytes(&scan, text + cut, length - cut) != GUARDIAN_SEEN_NOTHING;
     }
     guardian_scan_begin(&scan, 42, worker);
     bool found = false;
     for (size_t i = 0; i < length; i++)
-        found |= guardian_scan_bytes(&scan, text + i, 1);
+        found |= guardian_scan_bytes(&scan, text + i, 1) != GUARDIAN_SEEN_NOTHING;
     seen += found;
     if (seen != 0)
         assert_int_equal(seen, length + 2);
