@@ -13,10 +13,12 @@
 /* A round is left out when the squares of what is not explained fall to a ninth without it. */
 #define OUTLIER_RATIO      9
 #define OUTLIER_BYTES      16384.0
-#define OUTLIER_SHARE      6      /* at most one round of so many */
-#define OUTLIER_FLOORS_MAX 200    /* of more, one rise spoils little */
-#define READING_BYTES      2048.0 /* half of what run_floor.c takes for the same */
-#define TICKS_A_SECOND     (1000000.0 / PROBE_REPORT_TICK_US)
+#define OUTLIER_SHARE      6   /* at most one round of so many */
+#define OUTLIER_FLOORS_MAX 200 /* of more, one rise spoils little */
+/* What a floor may be off by: run_floor.c takes 4 KB for the same, and a list of 2,000 entries
+ * grows by 8 KB at once, in one round for all that it takes. */
+#define READING_BYTES  6144.0
+#define TICKS_A_SECOND (1000000.0 / PROBE_REPORT_TICK_US)
 
 /* ---- judging ---- */
 
