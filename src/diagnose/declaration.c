@@ -9,10 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LEVELS_MAX 1024 /* brackets in brackets; a script that has more is not read further */
-#define SEEN_MAX   64   /* declarations of the name around the place, and parameters that wait */
-#define NOWHERE    SIZE_MAX
-#define FILE_LEVEL 0
+#define LEVELS_MAX  1024 /* brackets in brackets; a script that has more is not read further */
+#define SEEN_MAX    64   /* declarations of the name around the place, and parameters that wait */
+#define NOWHERE     SIZE_MAX
+#define FILE_LEVEL  0
+#define VOID_TOKENS 400 /* exports of a file, four tokens each */
 
 struct level {
     char open;     /* ( [ { or 0: the file */
@@ -41,6 +42,7 @@ struct search {
     const char *name;
     size_t name_length, from;
     enum declaration_kind kind;
+    bool of_file; /* what the file itself has, not its classes and functions */
     struct level levels[LEVELS_MAX];
     int depth; /* levels in use */
     struct seen list[SEEN_MAX], waiting[SEEN_MAX];
@@ -256,6 +258,21 @@ static bool begins_member(const struct search *s)
     return s->now.first && s->previous.kind != TOKEN_SIGN;
 }
 
+/* exports.a = exports.b = void 0; is what TypeScript begins with, no declaration. */
+static bool is_void(const struct search *s)
+{
+    struct tokens ahead = s->script;
+    struct token next = tokens_next(&ahead);
+    for (int i = 0; i < VOID_TOKENS && next.kind != TOKEN_END && next.sign != ';'; i++) {
+        if (tokens_is(&ahead, next, "void"))
+            return true;
+        next = tokens_next(&ahead);
+        if (next.first)
+            break;
+    }
+    return false;
+}
+
 static void see_property_name(struct search *s)
 {
     struct level *l = top(s);
@@ -284,8 +301,9 @@ static void see_property_name(struct search *s)
         seen.rank = RANK_LITERAL;
     if (seen.rank == RANK_MEMBER || seen.rank == RANK_LITERAL)
         seen.start = NOWHERE; /* of whatever object, not of the class around */
-    if (seen.rank != RANK_NONE)
-        see(s, seen);
+    if (seen.rank == RANK_NONE || (s->of_file && (seen.rank > RANK_MEMBER || is_void(s))))
+        return;
+    see(s, seen);
 }
 
 /* ---- the whole ---- */
@@ -329,7 +347,9 @@ static bool choose(const struct search *s, size_t *ret_at)
     for (int i = 0; i < s->count; i++)
         if (!best || is_better(s, &s->list[i], best))
             best = &s->list[i];
-    if (!best && s->after.rank >= RANK_MEMBER)
+    if (!best && s->kind == DECLARATION_VARIABLE && s->of_file)
+        return false;
+    if (!best && s->after.rank >= (s->of_file ? RANK_LITERAL : RANK_MEMBER))
         best = &s->after;
     if (!best && s->total == 1)
         best = &s->only;
@@ -374,20 +394,19 @@ static struct declaration_place place_of(const char *text, size_t at)
     return place;
 }
 
-bool declaration_find(const char *text, size_t length, enum declaration_kind kind, const char *name,
-    struct declaration_place from, struct declaration_place *ret)
+static bool find(const char *text, size_t length, enum declaration_kind kind, bool of_file,
+    const char *name, size_t from, struct declaration_place *ret)
 {
-    size_t at, offset = offset_of(text, length, from);
-    if (offset == NOWHERE || !*name)
-        return false;
+    size_t at;
     struct search *s = calloc(1, sizeof *s);
     if (!s)
         return false;
     s->script = tokens_new(text, length);
     s->kind = kind;
+    s->of_file = of_file;
     s->name = name;
     s->name_length = strlen(name);
-    s->from = offset;
+    s->from = from;
     s->levels[s->depth++] = (struct level){.params = -1};
     walk(s);
     bool found = choose(s, &at);
@@ -395,6 +414,18 @@ bool declaration_find(const char *text, size_t length, enum declaration_kind kin
     if (found)
         *ret = place_of(text, at);
     return found;
+}
+
+bool declaration_find(const char *text, size_t length, enum declaration_kind kind, const char *name,
+    struct declaration_place from, struct declaration_place *ret)
+{
+    size_t offset = offset_of(text, length, from);
+    if (offset == NOWHERE || !*name)
+        return false;
+    if (kind != DECLARATION_EXPORT)
+        return find(text, length, kind, false, name, offset, ret);
+    return find(text, length, DECLARATION_VARIABLE, true, name, 0, ret) ||
+           find(text, length, DECLARATION_PROPERTY, true, name, 0, ret);
 }
 
 bool declaration_default(const char *text, size_t length, struct buf *out)

@@ -13,6 +13,7 @@ enum declaration_kind {
     DECLARATION_VARIABLE, /* const, let, var, function, class, import, a parameter */
     DECLARATION_PROPERTY, /* a field of a class, this.NAME = , anything.NAME = , NAME: in a literal
                            */
+    DECLARATION_EXPORT,   /* a variable of the file, else exports.NAME = or NAME: in a literal */
 };
 
 struct declaration_place {

@@ -96,6 +96,7 @@ struct naming {
     enum holder_kind kind;
     uint32_t holder;
     uint32_t emitter; /* of listeners */
+    struct buf file;  /* that exports the declared one; "" */
     struct buf key;   /* of the entry of a Map that was climbed last */
     bool event;       /* name is that of the event */
 };
@@ -184,14 +185,19 @@ static int climb(struct naming *n, bool *ret_climbed, struct err *e)
     return rc == 0 ? 0 : no_memory(e);
 }
 
-/* A plain object says nothing of itself: what it is called is added, up to a variable or to an
- * object that has a class. */
+/* A plain object says nothing of itself: what it is called is added, up to a variable, to an object
+ * that has a class or to the exports of a file. */
 static int name_plain_owner(struct naming *n, struct err *e)
 {
     bool climbed = true;
     int rc = 0;
-    for (int step = 0; step < CLIMB_MAX && climbed && rc == 0 && is_plain(n, n->owner); step++)
+    for (int step = 0; step < CLIMB_MAX && climbed && rc == 0 && is_plain(n, n->owner); step++) {
+        if ((rc = naming_file(n->h, n->owner, &n->file)) != 0)
+            return no_memory(e);
+        if (n->file.length)
+            return buf_addf(&n->where, ", exported") == 0 ? 0 : no_memory(e);
         rc = climb(n, &climbed, e);
+    }
     return rc;
 }
 
@@ -238,7 +244,7 @@ static bool is_link(const struct naming *n, uint32_t edge, uint32_t to)
 {
     const struct heap_columns *c = heap_columns(n->h);
     uint32_t source = heap_edge_source(n->h, edge);
-    bool is = c->class_of[source] == c->class_of[to];
+    bool is = c->class_of[source] == c->class_of[to] && !is_plain(n, to);
     if (c->kind[source] != HEAP_OBJECT || frontier_rank(n->h, source) != FRONTIER_OBJECT)
         return false;
     struct buf text = buf_new(NAMING_BYTES);
@@ -394,6 +400,8 @@ static int owner_place(const struct naming *n, struct diagnosis_place **ret, str
     *ret = NULL;
     if (n->owner == HEAP_NONE)
         return 0;
+    if (n->file.length && n->declared.length)
+        return place_of_export(n->file.data, n->declared.data, ret, e);
     return place_of_name(n->h, n->owner, n->declared.length ? n->declared.data : NULL, ret, e);
 }
 
@@ -406,6 +414,7 @@ int holder_describe(struct heap *h, const uint8_t *born, const uint32_t *lifted,
         .name = buf_new(NAMING_BYTES),
         .where = buf_new(NAMING_BYTES),
         .declared = buf_new(NAMING_BYTES),
+        .file = buf_new(NAMING_BYTES),
         .key = buf_new(NAMING_BYTES),
         .holder = g->holder,
         .edge = HEAP_NONE,
@@ -446,6 +455,7 @@ int holder_describe(struct heap *h, const uint8_t *born, const uint32_t *lifted,
     buf_free(&n.name);
     buf_free(&n.where);
     buf_free(&n.declared);
+    buf_free(&n.file);
     buf_free(&n.key);
     buf_free(&text);
     return rc;

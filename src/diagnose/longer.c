@@ -1,20 +1,24 @@
-/* Long strings by holder. */
+/* Long strings, arrays and buffers by place. */
 #include "diagnose/longer.h"
 
+#include "base/buf.h"
 #include "diagnose/frontier.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define LONG_BYTES 16384 /* retained, for a string to be remembered */
-#define STEP_BYTES 8192  /* that it grows by in each step at the least */
+#define NAME_BYTES 4096
+#define EDGES_MAX  4096 /* of an object with named parts; more are a collection */
+#define STEP_BYTES 8192 /* that it grows by in each step at the least */
 
 struct held {
-    uint32_t holder; /* id */
+    uint64_t place; /* see place_of */
     uint64_t bytes;
 };
 
 struct earlier {
-    struct held *list; /* sorted by holder */
+    struct held *list; /* sorted by place */
     size_t count;
 };
 
@@ -41,11 +45,28 @@ static bool is_string(const struct heap_columns *c, uint32_t node)
            c->kind[node] == HEAP_SLICED_STRING;
 }
 
-/* A long string that is not a part of another one. */
-static bool is_long(const struct heap_columns *c, uint32_t node)
+/* What cannot grow where it is (a string, a typed array), or is often made anew (an array). */
+static bool is_block(const struct heap *h, uint32_t node)
 {
-    return is_string(c, node) && c->retained[node] >= LONG_BYTES &&
-           !is_string(c, c->dominator[node]);
+    static const char *const classes[] = {"Array", "Buffer", "ArrayBuffer", "Uint8Array",
+        "Int32Array", "Uint32Array", "Float32Array", "Float64Array", "BigInt64Array"};
+    const struct heap_columns *c = heap_columns(h);
+    if (is_string(c, node))
+        return true;
+    if (c->kind[node] != HEAP_OBJECT)
+        return false;
+    const char *name = frontier_class_name(h, c->class_of[node]);
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++)
+        if (strcmp(name, classes[i]) == 0)
+            return true;
+    return false;
+}
+
+/* A long one that is not a part of another one. */
+static bool is_long(const struct heap *h, uint32_t node)
+{
+    const struct heap_columns *c = heap_columns(h);
+    return c->retained[node] >= LONG_BYTES && is_block(h, node) && !is_block(h, c->dominator[node]);
 }
 
 static uint32_t holder_of(const struct heap *h, uint32_t node)
@@ -57,19 +78,52 @@ static uint32_t holder_of(const struct heap *h, uint32_t node)
     return node;
 }
 
-static int holder_order(const void *a, const void *b)
+/* FNV-1a. */
+static uint32_t hash_of(const struct buf *text)
 {
-    const struct held *x = a, *y = b;
-    return (x->holder > y->holder) - (x->holder < y->holder);
+    uint32_t hash = UINT32_C(2166136261);
+    for (size_t i = 0; i < text->length; i++)
+        hash = (hash ^ (uint8_t)text->data[i]) * UINT32_C(16777619);
+    return hash;
 }
 
-/* One entry a holder. */
+/* Of the variable or property that leads to the node; 0: what holds it is a collection. */
+static uint32_t name_of(const struct heap *h, uint32_t node)
+{
+    const struct heap_columns *c = heap_columns(h);
+    uint32_t from = c->dominator[node], hash = 0;
+    struct buf name = buf_new(NAME_BYTES);
+    if (c->first_edge[from + 1] - c->first_edge[from] > EDGES_MAX)
+        return 0;
+    for (uint32_t k = c->first_edge[from]; k < c->first_edge[from + 1] && !hash; k++) {
+        enum heap_edge_kind kind = heap_edge_kind(c->edge[k]);
+        if (heap_edge_to(c->edge[k]) == node && (kind == HEAP_CONTEXT || kind == HEAP_PROPERTY) &&
+            heap_add_edge_name(h, k, &name) != ERR_NOMEM)
+            hash = hash_of(&name);
+    }
+    buf_free(&name);
+    return hash;
+}
+
+/* By id of the holder and name: two variables of one function do not stand in for each other. */
+static uint64_t place_of(const struct heap *h, uint32_t node)
+{
+    return (uint64_t)heap_columns(h)->id[holder_of(h, node)] << 32 | name_of(h, node);
+}
+
+static int place_order(const void *a, const void *b)
+{
+    const struct held *x = a, *y = b;
+    return (x->place > y->place) - (x->place < y->place);
+}
+
+/* One entry a place. */
 static void put_together(struct earlier *s)
 {
     size_t kept = 0;
-    qsort(s->list, s->count, sizeof *s->list, holder_order);
+    qsort(s->list, s->count, sizeof *s->list, place_order);
     for (size_t i = 0; i < s->count; i++)
-        if (kept && s->list[kept - 1].holder == s->list[i].holder)
+        if (kept && s->list[kept - 1].place == s->list[i].place)
             s->list[kept - 1].bytes += s->list[i].bytes;
         else
             s->list[kept++] = s->list[i];
@@ -81,13 +135,13 @@ static int find_held(const struct heap *h, struct earlier *ret)
     const struct heap_columns *c = heap_columns(h);
     size_t count = 0;
     for (uint32_t i = 0; i < c->node_count; i++)
-        count += is_long(c, i);
+        count += is_long(h, i);
     *ret = (struct earlier){.list = calloc(count + 1, sizeof *ret->list)};
     if (!ret->list)
         return ERR_NOMEM;
     for (uint32_t i = 0; i < c->node_count; i++)
-        if (is_long(c, i))
-            ret->list[ret->count++] = (struct held){c->id[holder_of(h, i)], c->retained[i]};
+        if (is_long(h, i))
+            ret->list[ret->count++] = (struct held){place_of(h, i), c->retained[i]};
     put_together(ret);
     return 0;
 }
@@ -97,15 +151,15 @@ int longer_add(struct longer *l, const struct heap *h, struct err *e)
     if (l->count == BIRTHS_MAX)
         return err_set(e, ERR_FULL, "more than %d snapshots", BIRTHS_MAX);
     if (find_held(h, &l->list[l->count]) != 0)
-        return err_set(e, ERR_NOMEM, "out of memory for the strings of a snapshot");
+        return err_set(e, ERR_NOMEM, "out of memory for the long strings and arrays of a snapshot");
     l->count++;
     return 0;
 }
 
-static uint64_t bytes_of(const struct earlier *s, uint32_t holder)
+static uint64_t bytes_of(const struct earlier *s, uint64_t place)
 {
-    const struct held key = {.holder = holder};
-    const struct held *found = bsearch(&key, s->list, s->count, sizeof key, holder_order);
+    const struct held key = {.place = place};
+    const struct held *found = bsearch(&key, s->list, s->count, sizeof key, place_order);
     return found ? found->bytes : 0;
 }
 
@@ -113,15 +167,14 @@ bool longer_grew(const struct longer *l, const struct heap *last, uint32_t unit,
     uint64_t ret_steps[BIRTHS_MAX + 1])
 {
     const struct heap_columns *c = heap_columns(last);
-    if (!is_long(c, unit) || l->count == 0)
+    if (!is_long(last, unit) || l->count == 0)
         return false;
-    uint32_t holder = holder_of(last, unit);
-    uint64_t before = bytes_of(&l->list[0], c->id[holder]), now = 0;
+    uint64_t place = place_of(last, unit), before = bytes_of(&l->list[0], place), now = 0;
     for (uint32_t i = 0; i < c->node_count; i++)
-        if (is_long(c, i) && holder_of(last, i) == holder)
+        if (is_long(last, i) && place_of(last, i) == place)
             now += c->retained[i];
     for (size_t k = 1; k <= l->count; k++) {
-        uint64_t after = k < l->count ? bytes_of(&l->list[k], c->id[holder]) : now;
+        uint64_t after = k < l->count ? bytes_of(&l->list[k], place) : now;
         if (before == 0 || after < before + STEP_BYTES)
             return false;
         ret_steps[k] = after - before;

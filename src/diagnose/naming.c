@@ -119,6 +119,27 @@ uint32_t naming_module(struct heap *h, uint32_t edge)
     return count ? heap_edge_source(h, edges[0]) : HEAP_NONE;
 }
 
+int naming_file(struct heap *h, uint32_t object, struct buf *out)
+{
+    const uint32_t *edges;
+    uint32_t count;
+    struct err ignored = ERR_NONE;
+    buf_clear(out);
+    int rc = heap_incoming(h, object, &edges, &count, &ignored);
+    for (uint32_t i = 0; rc == 0 && i < count && i < IN_EDGES; i++) {
+        uint32_t module = heap_edge_source(h, edges[i]);
+        if (strcmp(naming_class(h, module), "Module") != 0 ||
+            (rc = edge_text(h, edges[i], out)) != 0 || !naming_text_is(out, "exports"))
+            continue;
+        uint32_t name = naming_property(h, module, "filename");
+        buf_clear(out);
+        if (name != HEAP_NONE && is_string(h, name))
+            return heap_add_node_name(h, name, out) == ERR_NOMEM ? ERR_NOMEM : 0;
+    }
+    buf_clear(out);
+    return rc;
+}
+
 /* ---- keys ---- */
 
 int naming_key(struct heap *h, uint32_t edge, struct buf *out)

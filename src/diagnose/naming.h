@@ -25,6 +25,10 @@ int naming_find(struct heap *h, const uint8_t *born, uint32_t node, uint32_t *re
 /* The module that the edge is the exported variable of; HEAP_NONE. */
 uint32_t naming_module(struct heap *h, uint32_t edge);
 
+/* The file of the CommonJS module whose exports the object is, in place of what out holds; "" for
+ * none. ERR_NOMEM. */
+int naming_file(struct heap *h, uint32_t object, struct buf *out) MUST_USE;
+
 /* The key of a Map's entry, by the edge from the Map's table to the value, where it is a string: in
  * place of what out holds, "" for none. ERR_NOMEM. */
 int naming_key(struct heap *h, uint32_t edge, struct buf *out) MUST_USE;

@@ -121,13 +121,13 @@ enum place_side place_side(struct heap *h, uint32_t node)
 /* ---- the line that declares it ---- */
 
 /* The place becomes that of the declaration where the source is at hand and has it. */
-static void move_to_declaration(struct diagnosis_place *p, bool variable, const char *name)
+static void move_to_declaration(
+    struct diagnosis_place *p, enum declaration_kind kind, const char *name)
 {
     struct buf source = buf_new(DECLARATION_SOURCE_MAX + 1);
     struct declaration_place from = {p->line, p->column}, found;
     if (declaration_read(p->url, &source) &&
-        declaration_find(source.data, source.length,
-            variable ? DECLARATION_VARIABLE : DECLARATION_PROPERTY, name, from, &found)) {
+        declaration_find(source.data, source.length, kind, name, from, &found)) {
         p->line = found.line;
         p->column = found.column;
     }
@@ -151,7 +151,24 @@ int place_of_name(
     }
     bool variable = node != owner;
     if (name && (*ret)->line)
-        move_to_declaration(*ret, variable, name);
+        move_to_declaration(*ret, variable ? DECLARATION_VARIABLE : DECLARATION_PROPERTY, name);
+    return 0;
+}
+
+int place_of_export(const char *file, const char *name, struct diagnosis_place **ret, struct err *e)
+{
+    struct diagnosis_place *p = calloc(1, sizeof *p);
+    if (p) {
+        p->url = diagnosis_text(file, strlen(file));
+        p->function = diagnosis_text("", 0);
+        p->line = p->column = 1;
+    }
+    if (!p || !p->url || !p->function) {
+        diagnosis_place_free(p);
+        return no_memory(e);
+    }
+    move_to_declaration(p, DECLARATION_EXPORT, name);
+    *ret = p;
     return 0;
 }
 

@@ -16,6 +16,10 @@ int place_of_node(
 int place_of_name(struct heap *h, uint32_t owner, const char *name, struct diagnosis_place **ret,
     struct err *e) MUST_USE;
 
+/* Of what the file exports by that name: the line that declares it, else the file alone. */
+int place_of_export(
+    const char *file, const char *name, struct diagnosis_place **ret, struct err *e) MUST_USE;
+
 /* What a module calls its default export, in place of what out holds, where its script is a file of
  * this machine that says so; else out stays. ERR_NOMEM. */
 int place_default_name(struct heap *h, uint32_t module, struct buf *out) MUST_USE;

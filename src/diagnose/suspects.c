@@ -474,6 +474,15 @@ static int fill(struct work *w, const struct candidate *x, struct diagnosis_susp
     return rc;
 }
 
+/* A person's word for the class. */
+static const char *word_of(const struct work *w, const struct candidate *x)
+{
+    const char *class = frontier_class_name(w->h, x->named);
+    bool part =
+        strcmp(class, "(concatenated string)") == 0 || strcmp(class, "(sliced string)") == 0;
+    return x->callback.class ? x->callback.class : part ? "(string)" : class;
+}
+
 static int add_suspects(struct work *w, size_t most, struct diagnosis *d, struct err *e)
 {
     int rc = 0;
@@ -486,8 +495,7 @@ static int add_suspects(struct work *w, size_t most, struct diagnosis *d, struct
         struct diagnosis_suspect *s = &d->suspects[d->suspect_count++];
         rc = name_class(w, x, e);
         if (rc == 0)
-            rc = fill(w, x, s,
-                x->callback.class ? x->callback.class : frontier_class_name(w->h, x->named), e);
+            rc = fill(w, x, s, word_of(w, x), e);
         if (rc == 0 && s->holder.place && own_is_url(s->holder.place->url)) {
             diagnosis_suspect_clear(s); /* what heaptap's hook remembers */
             d->suspect_count--;

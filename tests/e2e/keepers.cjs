@@ -31,6 +31,9 @@ class Shop {
 const cartsById = new Map(), seen = new Set(), byName = {}, handlers = [], blocks = [], pipes = [];
 const shop = new Shop(), bus = new EventEmitter(), gate = new Promise(() => {});
 const index = new Map(), order = [], recent = [], lru = new Map();
+const config = { carts: { open: {} } };
+exports.trolleys = new Map();
+let rows = new Float64Array(1000);
 const resolvers = [], screen = new EventTarget(), shelf = {};
 let latest = null, transcript = '';
 bus.setMaxListeners(0);
@@ -66,6 +69,13 @@ const kinds = {
     target(n) {
         const cart = new Cart(n);
         screen.addEventListener('paint', function repaint() { return cart.n; });
+    },
+    nested: (n) => (config.carts.open[`cart-${n}`] = new Cart(n)),
+    commonjs: (n) => exports.trolleys.set(n, new Cart(n)),
+    rows(n) {
+        const more = new Float64Array(rows.length + 100);
+        more.set(rows);
+        rows = more;
     },
     exported: (n) => shelf.exports.shelf.set(n, new Cart(n)),
     default: (n) => shelf.exports.default.push(new Cart(n)),
@@ -107,6 +117,6 @@ let n = 0;
         v8.writeHeapSnapshot(path.join(folder, `${step}.heapsnapshot`));
     }
     // All of it is still in use.
-    console.log([cartsById, seen, byName, handlers, blocks, pipes, shop, bus, index, order, recent, lru, latest, transcript, resolvers, screen, shelf].length);
+    console.log([cartsById, seen, byName, handlers, blocks, pipes, shop, bus, index, order, recent, lru, latest, transcript, config, rows, resolvers, screen, shelf].length);
     process.exit(0);
 })();

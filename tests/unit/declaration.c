@@ -25,6 +25,7 @@ static uint32_t line_of(enum declaration_kind kind, const char *name, const char
 }
 
 #define VARIABLE(name, text) line_of(DECLARATION_VARIABLE, name, text)
+#define EXPORT(name, text)   line_of(DECLARATION_EXPORT, name, text)
 #define PROPERTY(name, text) line_of(DECLARATION_PROPERTY, name, text)
 
 static void a_variable_of_the_file(void **state)
@@ -117,6 +118,18 @@ static void a_property_in_its_class(void **state)
     assert_int_equal(PROPERTY("items", "HERE f({ items: 1 });\nf({ items: 2 });"), 0);
 }
 
+static void what_a_file_exports(void **state)
+{
+    (void)state;
+    assert_int_equal(EXPORT("carts", "\"use strict\";\nexports.b = exports.carts = void 0;\n"
+                                     "class A { carts = 1; f(carts) { this.carts = 2; } }\n"
+                                     "exports.carts = new Map();"),
+        4);
+    assert_int_equal(EXPORT("carts", "\nconst carts = [];\nexports.carts = carts;"), 2);
+    assert_int_equal(EXPORT("carts", "module.exports = {\n carts: [],\n};"), 2);
+    assert_int_equal(EXPORT("carts", "function f() { const carts = 1; }"), 0);
+}
+
 static void hostile_texts_end(void **state)
 {
     (void)state;
@@ -180,6 +193,7 @@ int main(void)
         cmocka_unit_test(the_innermost_scope_around_the_place),
         cmocka_unit_test(what_only_looks_like_code_is_passed_over),
         cmocka_unit_test(a_property_in_its_class),
+        cmocka_unit_test(what_a_file_exports),
         cmocka_unit_test(hostile_texts_end),
         cmocka_unit_test(the_name_of_a_default_export),
         cmocka_unit_test(local_files_alone_are_read),
