@@ -35,6 +35,7 @@ function atTerminal(t, ws, target, { columns = 100, commands } = {}) {
 test('words are completed, Ctrl-C ends a command or a line but never the session', async (t) => {
     const ws = workspace(t);
     const target = await startTarget(t, { node: '22', script: shop.esm });
+    await target.get('/page', 3);
     const run = atTerminal(t, ws, target);
     await run.sees(/help lists the commands/);
     await run.sees(/server\.mjs> /);
@@ -60,6 +61,16 @@ test('words are completed, Ctrl-C ends a command or a line but never the session
     await run.sees(/RETAINED[^]*server\.mjs> /);
     run.type(`instances SessionSt${TAB}\r`);
     await run.sees(/live object|no class/);
+    run.type('find --class ^SessionState$ --top 1; find --class ^Map$ --top 1\r');
+    const [, map] = await run.sees(/Map +@(\d+)[^]*server\.mjs> /);
+    run.type(`inspect @${map.slice(0, -1)}${TAB}`); // ids that any command has shown
+    run.type('\r');
+    await run.sees(new RegExp(`@${map}\\S*  Map`));
+    await run.sees(/server\.mjs> /);
+    run.type(`HeapProfiler.startSampl${TAB}{"sampl${TAB}`);
+    await run.sees(/Interval": /);
+    run.type(CTRL_C);
+    await run.sees(/server\.mjs> /);
     run.type(CTRL_D);
     await run.done;
     assert.equal(run.code, 0, run.stdout.slice(-3000));

@@ -140,8 +140,6 @@ static int add_row(struct session *s, struct view *v, const cJSON *item, struct 
     if (!object || v->count > IDS_MAX)
         return 0;
     int rc = live_heap_id(s, object, &v->rows[v->count - 1].id, e);
-    if (rc == 0 && v->rows[v->count - 1].id)
-        vocabulary_add_id(s->vocabulary, v->rows[v->count - 1].id);
     return rc == ERR_TARGET ? 0 : rc;
 }
 

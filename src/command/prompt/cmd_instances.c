@@ -46,10 +46,8 @@ static int take_examples(
            (object = live_next_object(answer, &item))) {
         int64_t id = 0;
         rc = live_heap_id(s, object, &id, e);
-        if (rc == 0 && id) {
+        if (rc == 0 && id)
             ret->examples[ret->example_count++] = id;
-            vocabulary_add_id(s->vocabulary, id);
-        }
     }
     cJSON_Delete(answer);
     return rc;

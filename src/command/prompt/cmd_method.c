@@ -75,7 +75,7 @@ static int run_method(struct session *s, struct prompt_call *c, struct err *e)
     if (rc)
         return rc;
     struct show_out out = c->out;
-    out.tty = out.tty || out.format != SHOW_JSON; /* indented for people */
+    out.tty = (out.tty || out.format != SHOW_JSON) && answer->child; /* indented for people */
     return show_json(&out, answer, 0, e);
 }
 

@@ -7,6 +7,7 @@
 #include "command/prompt/session.h"
 #include "show/json.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -174,6 +175,18 @@ static int open_output(const struct session *s, const struct prompt_command *p,
     return 0;
 }
 
+/* Object ids that are shown can be completed in the next command. */
+static void note_ids(struct session *s, const struct buf *text)
+{
+    const char *c = text->data;
+    while (c && (c = strchr(c, '@'))) {
+        long long id = isdigit((unsigned char)c[1]) ? strtoll(c + 1, NULL, 10) : 0;
+        if (id > 0 && id <= UINT32_MAX)
+            vocabulary_add_id(s->vocabulary, id);
+        c++;
+    }
+}
+
 static int perform(struct session *s, const struct prompt_command *p,
     const struct script_command *c, struct prompt_call *call, struct err *e)
 {
@@ -191,7 +204,9 @@ static int perform(struct session *s, const struct prompt_command *p,
     if (g.overflown)
         rc = err_set(e, ERR_FULL, "the answer has more than %d MB: ask for less of it",
             DELIVER_MAX / (1024 * 1024));
-    else if (g.text.length > 0 && deliver(s, c, &g.text, &late) != 0 && rc == 0) {
+    if (s->terminal && p->kind == SCRIPT_WORDS && !c->program && !c->file)
+        note_ids(s, &g.text);
+    if (!g.overflown && g.text.length > 0 && deliver(s, c, &g.text, &late) != 0 && rc == 0) {
         *e = late;
         rc = late.code;
     }
