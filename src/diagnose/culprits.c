@@ -200,10 +200,17 @@ static bool has_word(const char *text, const char *word)
     return false;
 }
 
-/* A list of those that are told, by what programs call such lists. */
-static bool is_told(const char *name)
+static bool is_told_name(const char *name)
 {
     return has_word(name, "listener") || has_word(name, "observer") || has_word(name, "subscriber");
+}
+
+/* A list of those that are told, by what programs call such lists: the holder, or the property that
+ * it is of an object with a name of its own. */
+static bool is_told(const struct diagnosis_suspect *s)
+{
+    size_t steps = s->holder.path_count;
+    return is_told_name(s->holder.name) || (steps && is_told_name(s->holder.path[steps - 1].edge));
 }
 
 static bool is_buffer(const struct heap *h, const struct frontier_group *g)
@@ -220,7 +227,7 @@ static void recognise_structure(const struct heap *h, const struct frontier_grou
     const char **ret_name, const char **ret_advice)
 {
     const char *class = frontier_class_name(h, g->class);
-    if (holder->kind == HOLDER_LISTENERS || (!t->stream && is_told(s->holder.name))) {
+    if (holder->kind == HOLDER_LISTENERS || (!t->stream && is_told(s))) {
         *ret_name = "event-listener";
         *ret_advice = "Remove the listener when what it serves is over (off, once, or an "
                       "AbortSignal), or listen once for the process and look the request up.";

@@ -142,6 +142,7 @@ async function judgeAgain(truths, places, nodes) {
     for (const { place, name, node, record } of kept.values()) {
         const truth = truths.get(name);
         const started = Date.now();
+        await run(['db', 'migrate', '--db', `sqlite:${record}`], process.env);
         const { stdout } = await run(['diagnose', '--json', '--db', `sqlite:${record}`], process.env);
         const row = score(truth, builtFile(place, truth), JSON.parse(stdout));
         rows.push(Object.assign(row, { won: won(row, true), node, seconds: Math.round((Date.now() - started) / 1000) }));
