@@ -143,6 +143,7 @@ static void raise_support(struct diagnosis *d, size_t count)
         d->supports = supports;
 }
 
+#define PASSING_SHARE   0.5  /* of what is new: then what grew is no leak yet */
 #define SURE_SHARE      0.3  /* of the growth: a suspect that has this and */
 #define SURE_CONFIDENCE 0.85 /* grew in every step decides where sums are few and uneven */
 
@@ -153,6 +154,22 @@ static bool suspects_decide(const struct diagnosis *d, const double *bytes, size
     return d->verdict == DIAGNOSIS_INCONCLUSIVE && count >= 3 && bytes[count - 1] > bytes[0] &&
            d->suspect_count && d->suspects[0].share >= SURE_SHARE &&
            d->suspects[0].confidence >= SURE_CONFIDENCE;
+}
+
+/* What grows is the number of objects that only come and go: more of them now than before, by a
+ * time limit or by the traffic, and nothing that stays. */
+static int weigh_passing(struct diagnosis *d, struct err *e)
+{
+    bool grows = d->verdict == DIAGNOSIS_LEAK || d->verdict == DIAGNOSIS_GROWTH;
+    if (!grows || d->memory != MEMORY_JS_HEAP || d->suspect_count || d->passing < PASSING_SHARE)
+        return 0;
+    d->verdict = DIAGNOSIS_INCONCLUSIVE;
+    return diagnosis_note(d, e,
+        "%.0f %% of what is new are objects that come and go: of those at one snapshot hardly any "
+        "is "
+        "left at the last; they are kept for a while or for as long as their requests take, and a "
+        "longer run tells whether there come to be more of them",
+        100 * d->passing);
 }
 
 int snapshots_read(struct diagnosis *d, const struct snapshots_file *files, size_t count,
@@ -179,6 +196,7 @@ int snapshots_read(struct diagnosis *d, const struct snapshots_file *files, size
                             ? MEMORY_NONE
                             : MEMORY_JS_HEAP;
         }
+        rc = weigh_passing(d, e);
     }
     free(bytes);
     return rc;

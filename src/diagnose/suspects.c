@@ -24,6 +24,8 @@
 #define KEPT_LEAST    0.3   /* of what is new: less means that as much went as came */
 #define LATE_LEAST    0.15  /* of the growth must be of the last half of the steps */
 #define EARLY_LEAST   0.05  /* and this much of the first half, or it was a single load */
+#define PASSING_LEAST 20    /* objects of a snapshot between, of which hardly any is left, */
+#define PASSING_LEFT  0.05  /* of the bytes */
 #define KIN_LEAST     0.9   /* ids that mean the same: less is another process */
 #define WRAPPED_LEAST 0.5   /* of the bytes: what a class in a wrapper must hold to be named */
 #define CHAIN_UNITS   3     /* fewer units: a list, whose members are what grows */
@@ -101,7 +103,8 @@ struct work {
     struct candidate *list;
     size_t count;
     uint64_t new_bytes;
-    bool one; /* a single snapshot: what is large, not what has grown */
+    uint64_t passing_bytes; /* of them: of classes that come and go */
+    bool one;               /* a single snapshot: what is large, not what has grown */
 };
 
 static const struct heap_trend *find_trend(const struct work *w, uint32_t class)
@@ -180,6 +183,22 @@ static bool goes_on(const struct work *w, const struct frontier_group *g)
     return late >= LATE_LEAST * all && all - late >= EARLY_LEAST * all;
 }
 
+/* There were instances at a snapshot between, and nearly none of those is left: the ones of the
+ * last snapshot will go as well, and there may be more of them only because more was going on. */
+static bool comes_and_goes(const struct work *w, const struct frontier_group *g)
+{
+    const struct heap_trend *t = find_trend(w, g->class);
+    size_t steps = w->s->snapshots - 1;
+    uint32_t between = 0;
+    if (w->one || steps < 2 || !t)
+        return false;
+    for (size_t k = 1; k < steps; k++)
+        if (t->points[k].count > t->points[0].count + between)
+            between = (uint32_t)(t->points[k].count - t->points[0].count);
+    return between >= PASSING_LEAST &&
+           (double)(g->bytes - g->born_bytes[steps]) <= PASSING_LEFT * (double)g->bytes;
+}
+
 static bool is_suspect(
     struct work *w, const struct frontier_group *g, bool longer, double *ret_kept)
 {
@@ -243,6 +262,8 @@ static void choose_groups(struct work *w)
         else if (is_suspect(w, &groups[i], longer, &kept))
             w->list[w->count++] = (struct candidate){
                 .group = groups[i], .number = (uint32_t)i, .kept = kept, .longer = longer};
+        else if (comes_and_goes(w, &groups[i]))
+            w->passing_bytes += groups[i].bytes;
     }
 }
 
@@ -598,6 +619,8 @@ int suspects_name(
         if (!w.one)
             births_walk(s->births, 0, see_own_size, &w);
         qsort(w.list, w.count, sizeof *w.list, candidate_order);
+        if (w.new_bytes)
+            d->passing = (double)w.passing_bytes / (double)w.new_bytes;
         rc = add_suspects(&w, most, d, e);
     }
     if (rc == 0 && !single && w.one)

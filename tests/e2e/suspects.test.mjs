@@ -114,7 +114,7 @@ for (const [kind, name, least] of [['text', 'transcript', 240_000], ['rows', 'ro
         assert.ok(answer.suspects[0].bytes.retained_growth >= least && answer.suspects[0].bytes.share_of_growth > 0.6, said);
     });
 
-for (const kind of ['ring', 'bounded', 'page', 'garbage'])
+for (const kind of ['ring', 'bounded', 'page', 'garbage', 'expiring'])
     test(`nobody is accused of a ${kind}`, async (t) => {
         const answer = await diagnose(t, '24', kind);
         assert.notEqual(answer.verdict, 'leak');
