@@ -1,10 +1,47 @@
 /* What the commands that read snapshot files share: patterns, objects, names. */
 #include "command/heapfile.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "show/json.h"
+
+#define CUT "…" /* as a table cuts a long name */
+
+/* A name as tables show it, typed or pasted as it is: "{id, name}", "(compiled code)", or one that
+ * was cut. "(a|b)" is an expression. */
+static bool is_shown_name(const char *text)
+{
+    size_t length = strlen(text);
+    if (strstr(text, CUT))
+        return true;
+    if (length < 3)
+        return false;
+    bool in_parentheses = text[0] == '(' && text[length - 1] == ')';
+    bool plain = strcspn(text + 1, "()[]{}|*+?.\\^$") == length - 2;
+    return (text[0] == '{' && text[length - 1] == '}') || (in_parentheses && plain);
+}
+
+/* The expression that matches just such a name; owned. */
+static char *expression_of(const char *name)
+{
+    struct buf b = buf_new(4 * strlen(name) + 8);
+    int rc = buf_add_text(&b, "^");
+    while (*name && rc == 0) {
+        bool cut = strncmp(name, CUT, strlen(CUT)) == 0;
+        if (cut)
+            rc = buf_add_text(&b, ".*");
+        else
+            rc = buf_addf(&b, "%s%c", strchr("()[]{}|*+?.\\^$", *name) ? "\\" : "", *name);
+        name += cut ? strlen(CUT) : 1;
+    }
+    if (rc == 0)
+        rc = buf_add_text(&b, "$");
+    if (rc)
+        buf_free(&b);
+    return rc ? NULL : buf_take(&b);
+}
 
 int heapfile_pattern(
     const struct invocation *in, enum setting_id id, regex_t *ret, bool *ret_any, struct err *e)
@@ -13,7 +50,11 @@ int heapfile_pattern(
     *ret_any = text != NULL;
     if (!text)
         return 0;
-    int code = regcomp(ret, text, REG_EXTENDED | REG_NOSUB);
+    char *expression = is_shown_name(text) ? expression_of(text) : strdup(text);
+    if (!expression)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    int code = regcomp(ret, expression, REG_EXTENDED | REG_NOSUB);
+    free(expression);
     if (code == 0)
         return 0;
     char why[128];

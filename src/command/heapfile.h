@@ -11,7 +11,8 @@
 
 #include <regex.h>
 
-/* A pattern from a setting; *ret_any false if it is unset. regfree after success with any. */
+/* A pattern from a setting, or a name as tables show it; *ret_any false if it is unset. regfree
+ * after success with any. */
 int heapfile_pattern(const struct invocation *in, enum setting_id id, regex_t *ret, bool *ret_any,
     struct err *e) MUST_USE;
 

@@ -134,7 +134,7 @@ static const struct setting table[SET_COUNT] = {
     [SET_PARTIAL] = {"partial", 0, false, SETTING_FLAG, "false", NULL, NULL,
         "take what is there of a file that ends too early"},
     [SET_CLASS] = {"class", 0, false, SETTING_TEXT, NULL, NULL, "RE",
-        "only classes whose name matches RE"},
+        "only classes whose name matches RE; {names} and (names) stand for themselves"},
     [SET_NAME] = {"name", 0, false, SETTING_TEXT, NULL, NULL, "RE",
         "only objects whose name matches RE"},
     [SET_KIND] = {"kind", 0, false, SETTING_TEXT, NULL, NULL, "KIND",

@@ -138,6 +138,10 @@ test('inspect goes from an id of a snapshot to the live object, its properties, 
     assert.match(missing.error, /no property "shallow"/);
     assert.match((await ask(`inspect @${id} name length`)).error, /no object/);
     assert.match((await ask(`inspect @${id} own`)).error, /own is an accessor/);
+    // Names of classes go as they are shown, cut or whole.
+    const inBraces = (await ask('summary')).classes.find((c) => /^\{[\w, ]+\}$/.test(c.class)).class;
+    for (const [name, shown] of [[inBraces, inBraces], ['(compiled…ode)', '(compiled code)'], ['Hid…n', 'Hidden'], ['^(Hid|Hod)den$', 'Hidden']])
+        assert.equal((await ask(`find --class '${name}' --top 1`)).objects[0]?.class, shown);
     // By who holds it: the Map's live entries.
     const { path: way } = await ask(`retainers @${id}`);
     const map = way.find((step) => step.class === 'Map').id;

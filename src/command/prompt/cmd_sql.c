@@ -96,7 +96,8 @@ static int ask(void *arg, struct err *e)
         rc = read_answer(a, reader, e);
     reader_close(reader);
     if (rc == ERR_CANCELLED)
-        err_set(e, rc, "ended by Ctrl-C");
+        err_set(
+            e, rc, a->session->timed_out ? "the time of --timeout has passed" : "ended by Ctrl-C");
     return rc;
 }
 
