@@ -191,6 +191,10 @@ static int see_unit(struct heap *h, const struct frontier *f, uint32_t group, ui
     return rc;
 }
 
+static const char provider_advice[] = "Make the provider's value within the render or request and "
+                                      "let it go with it; what is kept by id "
+                                      "must be deleted when its user is gone.";
+
 static bool has_word(const char *text, const char *word)
 {
     size_t length = strlen(word);
@@ -245,8 +249,7 @@ static void recognise_structure(const struct heap *h, const struct frontier_grou
     } else if (has_word(class, "provider") || has_word(s->holder.name, "provider") ||
                has_word(s->class_name, "provider") || t->react_context) {
         *ret_name = "context-provider";
-        *ret_advice = "Make the provider's value within the render or request and let it go with "
-                      "it; what is kept by id must be deleted when its user is gone.";
+        *ret_advice = provider_advice;
     } else if (t->stream) {
         *ret_name = "stream";
         *ret_advice = "Consume or destroy every stream, also when the other side hangs up or an "
@@ -289,6 +292,41 @@ int culprits_recognise(struct heap *h, const struct frontier *f, uint32_t group,
     if (!*ret_name && holder->kind == HOLDER_ARRAY) {
         *ret_name = "cache"; /* a collection without a bound, whatever it was meant for */
         *ret_advice = "Take entries out of the array again, or keep only the last ones.";
+    }
+    return 0;
+}
+
+int culprits_made_by_provider(struct diagnosis_suspect *s, struct err *e)
+{
+    static const char *const vague[] = {"cache", "closure"};
+    if (s->culprit && !is_one_of(s->culprit, strlen(s->culprit), vague, COUNT(vague)))
+        return 0;
+    char *advice = diagnosis_text(provider_advice, strlen(provider_advice));
+    if (!advice)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    free(s->advice);
+    s->advice = advice;
+    s->culprit = "context-provider";
+    return 0;
+}
+
+int culprits_rule_out(struct diagnosis *d, struct err *e)
+{
+    size_t count = 0;
+    while (culprits_names[count])
+        count++;
+    free(d->ruled_out);
+    d->ruled_out_count = 0;
+    d->ruled_out = calloc(count + 1, sizeof *d->ruled_out);
+    if (!d->ruled_out)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < count; i++) {
+        bool found = false;
+        for (size_t k = 0; k < d->suspect_count; k++)
+            found |=
+                d->suspects[k].culprit && strcmp(d->suspects[k].culprit, culprits_names[i]) == 0;
+        if (!found)
+            d->ruled_out[d->ruled_out_count++] = culprits_names[i];
     }
     return 0;
 }

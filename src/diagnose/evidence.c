@@ -233,8 +233,10 @@ static int add_stack(struct evidence *r, struct reader_rows *rows, struct err *e
     struct evidence_target *t = find_target(r, integer(rows, 0));
     struct reader_value stack = reader_value(rows, 6);
     for (size_t i = 0; t && stack.type == READER_TEXT && i < t->site_count; i++)
-        if (!t->sites[i].own && is_same_site(&t->sites[i], rows))
+        if (!t->sites[i].own && is_same_site(&t->sites[i], rows)) {
+            t->sites[i].in_provider = stack_has_function(stack.text, stack.length, "Provider");
             return stack_own_place(stack.text, stack.length, &t->sites[i].own, e);
+        }
     return 0;
 }
 

@@ -35,6 +35,7 @@ struct evidence_site {
     char *function, *url, *source; /* owned; url "" if unknown */
     uint32_t line, column;         /* 0: unknown */
     struct diagnosis_place *own; /* the program's own line behind it; NULL: none, unknown. Owned */
+    bool in_provider;            /* a component of React called Provider is in its stack */
     double first, last;          /* live bytes */
     double per_hour, low, high;  /* NAN: too few readings */
     int64_t readings;

@@ -160,10 +160,11 @@ static bool is_plain(const struct naming *n, uint32_t node)
     return strcmp(class, "Object") == 0 || class[0] == '{';
 }
 
-/* An object of a package or of the runtime. */
+/* An object or function of a package or of the runtime. */
 static bool is_foreign(const struct naming *n, uint32_t node)
 {
-    return frontier_rank(n->h, node) == FRONTIER_OBJECT && !is_plain(n, node) &&
+    bool of_class = frontier_rank(n->h, node) == FRONTIER_OBJECT && !is_plain(n, node);
+    return (of_class || heap_columns(n->h)->kind[node] == HEAP_CLOSURE) &&
            place_side(n->h, node) != PLACE_PROGRAM;
 }
 

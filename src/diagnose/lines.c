@@ -2,6 +2,7 @@
 #include "diagnose/lines.h"
 
 #include "base/own.h"
+#include "diagnose/culprits.h"
 #include "heap/allocations.h"
 
 #include <math.h>
@@ -237,6 +238,15 @@ static int add_line(struct diagnosis_suspect *s, const struct line *line, struct
     return added->place.function && added->place.url ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }
 
+/* Most of its bytes were asked for by a component that provides a context. */
+static bool is_in_provider(const struct line *line)
+{
+    double bytes = 0;
+    for (size_t i = 0; i < line->count; i++)
+        bytes += line->sites[i]->in_provider ? fmax(lines_growth(line->sites[i]), 0) : 0;
+    return bytes > line->growth / 2;
+}
+
 static int add_lines(
     struct diagnosis *d, size_t index, const struct lines *l, struct scored *scored, struct err *e)
 {
@@ -252,6 +262,11 @@ static int add_lines(
     for (size_t i = 0; i < count && rc == 0 && s->site_count < LINES_MAX; i++)
         if (scored[i].score >= LINE_SHARE * scored[0].score)
             rc = add_line(s, scored[i].line, e);
+    if (rc == 0 && count && is_in_provider(scored[0].line)) {
+        rc = culprits_made_by_provider(s, e);
+        if (rc == 0 && d->ruled_out)
+            rc = culprits_rule_out(d, e);
+    }
     return rc;
 }
 

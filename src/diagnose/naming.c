@@ -195,6 +195,12 @@ static enum naming_worth worth_of(struct heap *h, uint32_t edge, struct buf *tex
     return text->data[0] == '#' ? NAMING_PRIVATE : NAMING_NAME;
 }
 
+static bool is_plain(const struct heap *h, uint32_t node)
+{
+    const char *class = naming_class(h, node);
+    return strcmp(class, "Object") == 0 || class[0] == '{';
+}
+
 /* What was there before; what is the program's, not a package's or the runtime's; what is nearer to
  * the roots. */
 static bool source_is_better(struct heap *h, const uint8_t *born, uint32_t a, uint32_t b)
@@ -205,9 +211,39 @@ static bool source_is_better(struct heap *h, const uint8_t *born, uint32_t a, ui
     enum place_side x = place_side(h, a), y = place_side(h, b);
     if (x != y)
         return x < y;
+    bool p = frontier_rank(h, a) == FRONTIER_CONTEXT, q = frontier_rank(h, b) == FRONTIER_CONTEXT;
+    if (p != q && is_plain(h, p ? b : a)) /* an entry of an object that has no class */
+        return p;
     if (c->distance[a] != c->distance[b])
         return c->distance[b] < 0 || (c->distance[a] >= 0 && c->distance[a] < c->distance[b]);
     return a < b;
+}
+
+/* Where a file exports the node, its variable there is the one that declares it, and not one of
+ * those who require it. */
+static int prefer_exporter(struct heap *h, const uint32_t *edges, uint32_t count, uint32_t *edge)
+{
+    const struct heap_columns *c = heap_columns(h);
+    struct buf file = buf_new(NAMING_BYTES);
+    uint32_t exported = HEAP_NONE;
+    int rc = 0;
+    if (heap_edge_kind(c->edge[*edge]) != HEAP_CONTEXT)
+        return 0;
+    for (uint32_t i = 0; rc == 0 && i < count && i < IN_EDGES && !file.length; i++) {
+        uint32_t from = heap_edge_source(h, edges[i]);
+        if (heap_edge_kind(c->edge[edges[i]]) == HEAP_PROPERTY && is_plain(h, from) &&
+            (rc = naming_file(h, from, &file)) == 0 && file.length)
+            exported = edges[i];
+    }
+    if (exported != HEAP_NONE && !place_is_in(h, heap_edge_source(h, *edge), file.data))
+        *edge = exported;
+    for (uint32_t i = 0; *edge == exported && exported != HEAP_NONE && i < count && i < IN_EDGES;
+         i++)
+        if (heap_edge_kind(c->edge[edges[i]]) == HEAP_CONTEXT &&
+            place_is_in(h, heap_edge_source(h, edges[i]), file.data))
+            *edge = edges[i];
+    buf_free(&file);
+    return rc;
 }
 
 int naming_find(struct heap *h, const uint8_t *born, uint32_t node, uint32_t *ret_edge,
@@ -232,6 +268,8 @@ int naming_find(struct heap *h, const uint8_t *born, uint32_t node, uint32_t *re
         *ret_edge = edges[i];
         source = from;
     }
+    if (rc == 0 && *ret_edge != HEAP_NONE && prefer_exporter(h, edges, count, ret_edge) != 0)
+        rc = err_set(e, ERR_NOMEM, "out of memory for the name of a holder");
     buf_free(&text);
     return rc;
 }

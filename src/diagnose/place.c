@@ -103,19 +103,33 @@ static enum place_side side_of_url(const char *url)
     return strstr(url, "/node_modules/") ? PLACE_PACKAGE : PLACE_RUNTIME;
 }
 
-enum place_side place_side(struct heap *h, uint32_t node)
+/* "" where the snapshot does not tell. */
+static void add_url(struct heap *h, uint32_t node, struct buf *out)
 {
     struct heap_location l;
-    struct buf url = buf_new(NAMING_BYTES);
     struct err ignored = ERR_NONE;
     uint32_t at = HEAP_NONE;
-    enum place_side side = PLACE_PROGRAM;
-    if (node_of_owner(h, node, &at, &ignored) == 0 && at != HEAP_NONE &&
-        heap_find_location(h, at, &l) && heap_add_script_url(h, l.script_id, &url, &ignored) == 0 &&
-        url.length)
-        side = side_of_url(url.data);
+    if (node_of_owner(h, node, &at, &ignored) != 0 || at == HEAP_NONE ||
+        !heap_find_location(h, at, &l) || heap_add_script_url(h, l.script_id, out, &ignored) != 0)
+        buf_clear(out);
+}
+
+enum place_side place_side(struct heap *h, uint32_t node)
+{
+    struct buf url = buf_new(NAMING_BYTES);
+    add_url(h, node, &url);
+    enum place_side side = url.length ? side_of_url(url.data) : PLACE_PROGRAM;
     buf_free(&url);
     return side;
+}
+
+bool place_is_in(struct heap *h, uint32_t node, const char *file)
+{
+    struct buf url = buf_new(NAMING_BYTES);
+    add_url(h, node, &url);
+    bool is = url.length && naming_text_is(&url, file);
+    buf_free(&url);
+    return is;
 }
 
 /* ---- the line that declares it ---- */

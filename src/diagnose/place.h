@@ -30,4 +30,8 @@ enum place_side { PLACE_PROGRAM, PLACE_PACKAGE, PLACE_RUNTIME };
  * has none counts as the program's. */
 enum place_side place_side(struct heap *h, uint32_t node);
 
+/* Whether the script of an object's class, or of the functions whose variables it is, is that file.
+ */
+bool place_is_in(struct heap *h, uint32_t node, const char *file);
+
 #endif

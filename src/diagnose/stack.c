@@ -75,3 +75,18 @@ int stack_own_place(const char *json, size_t length, struct diagnosis_place **re
     cJSON_Delete(stack);
     return frame && !*ret ? err_set(e, ERR_NOMEM, "out of memory") : 0;
 }
+
+bool stack_has_function(const char *json, size_t length, const char *ending)
+{
+    cJSON *stack = length <= STACK_BYTES ? cJSON_ParseWithLength(json, length) : NULL;
+    const cJSON *frame;
+    bool has = false;
+    cJSON_ArrayForEach(frame, stack)
+    {
+        const char *name = text_of(frame, "function");
+        size_t from = strlen(name) < strlen(ending) ? 0 : strlen(name) - strlen(ending);
+        has |= strcmp(name + from, ending) == 0 && allocations_is_own(text_of(frame, "url"));
+    }
+    cJSON_Delete(stack);
+    return has;
+}

@@ -12,4 +12,9 @@
 int stack_own_place(
     const char *json, size_t length, struct diagnosis_place **ret, struct err *e) MUST_USE;
 
+/* Whether a function in such a stack, other than a package's or the runtime's, has a name that ends
+ * so
+ * ("Provider"). */
+bool stack_has_function(const char *json, size_t length, const char *ending);
+
 #endif

@@ -525,25 +525,6 @@ static int add_suspects(struct work *w, size_t most, struct diagnosis *d, struct
     return rc;
 }
 
-static int add_ruled_out(struct diagnosis *d, struct err *e)
-{
-    size_t count = 0;
-    while (culprits_names[count])
-        count++;
-    d->ruled_out = calloc(count + 1, sizeof *d->ruled_out);
-    if (!d->ruled_out)
-        return err_set(e, ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < count; i++) {
-        bool found = false;
-        for (size_t k = 0; k < d->suspect_count; k++)
-            found |=
-                d->suspects[k].culprit && strcmp(d->suspects[k].culprit, culprits_names[i]) == 0;
-        if (!found)
-            d->ruled_out[d->ruled_out_count++] = culprits_names[i];
-    }
-    return 0;
-}
-
 /* ---- one snapshot ---- */
 
 /* Everything beneath a large collection counts as new, so that the collections are the frontier. */
@@ -632,7 +613,7 @@ int suspects_name(
         rc = diagnosis_note(
             d, e, "one snapshot shows what is large, not what grows: two or more tell");
     if (rc == 0 && !w.one)
-        rc = add_ruled_out(d, e);
+        rc = culprits_rule_out(d, e);
     frontier_free(w.frontier);
     free(w.born);
     free(w.lifted);

@@ -69,6 +69,17 @@ static void what_a_package_allocates_is_asked_for_by_the_program(void **state)
     diagnosis_free(d);
 }
 
+static void what_a_provider_makes_is_its_own(void **state)
+{
+    struct evidence_site sites[] = {site("CartStore", APP, 3, 40000)};
+    struct diagnosis *d = one_suspect("CartStore", NULL);
+    (void)state;
+    sites[0].in_provider = true;
+    assert_non_null(first(d, sites, 1));
+    assert_string_equal(d->suspects[0].culprit, "context-provider");
+    diagnosis_free(d);
+}
+
 static void without_a_line_of_the_program_a_package_s_own_stands(void **state)
 {
     struct evidence_site sites[] = {site("Pool", POOL, 3, 40000), site("emit", runtime, 1, 90000)};
@@ -118,6 +129,10 @@ static void stacks_of_the_record_are_read_and_broken_ones_are_none(void **state)
     assert_int_equal(p->line, 7);
     diagnosis_place_free(p);
     assert_null(own_of("[{\"url\":\"node:internal/modules/cjs/loader\"},{\"url\":\"/a/b.js\"}]"));
+    const char *provider = "[{\"function\":\"a\",\"url\":\"/"
+                           "a.js\"},{\"function\":\"CartProvider\",\"url\":\"/a.js\"}]";
+    assert_true(stack_has_function(provider, strlen(provider), "Provider"));
+    assert_false(stack_has_function(provider, strlen(provider), "Cart"));
     assert_null(own_of("[{\"url\":7},3,null]"));
     assert_null(own_of("{"));
     assert_null(own_of(""));
@@ -127,6 +142,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_package_allocates_is_asked_for_by_the_program),
+        cmocka_unit_test(what_a_provider_makes_is_its_own),
         cmocka_unit_test(without_a_line_of_the_program_a_package_s_own_stands),
         cmocka_unit_test(a_closure_s_line_is_the_function_around_it),
         cmocka_unit_test(one_letter_of_a_minified_class_is_in_every_name),
