@@ -50,13 +50,19 @@ struct string_scan {
     _Atomic bool failed;
 };
 
-/* Whether an odd number of backslashes stands right before the piece. */
+/* Whether an odd number of backslashes stands right before the piece. What is read with it answers
+ * that but for the longest runs: a look through the mapping would make some 100 KB of it resident.
+ */
 static bool piece_escaped(const struct string_scan *s, const struct piece *p)
 {
-    uint64_t at = p->offset;
-    while (at > s->from && s->heap->source.map[at - 1] == '\\')
-        at--;
-    return (p->offset - at) & 1;
+    uint64_t before = p->offset - s->from, run = 0;
+    uint64_t read = before < NUMBERS_PAD ? 0 : NUMBERS_PAD;
+    while (run < read && *(p->at - run - 1) == '\\')
+        run++;
+    if (run == read)
+        while (run < before && s->heap->source.map[p->offset - run - 1] == '\\')
+            run++;
+    return run & 1;
 }
 
 /* Bits of the quotes that no backslash escapes. *escaped: the first byte is escaped; updated. */

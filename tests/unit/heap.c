@@ -234,6 +234,63 @@ static void deep_list_is_read_by_every_code(void **state)
     }
 }
 
+static void numbers_of_every_length_are_read_by_every_code(void **state)
+{
+    const char *codes[] = {"avx512", "avx2", "portable"};
+    enum { COUNT = 4000 };
+    static uint32_t want[COUNT], out[COUNT + NUMBERS_BATCH];
+    struct buf b = buf_new(TEXT_MAX);
+    (void)state;
+    assert_int_equal(buf_addf(&b, "%*s", NUMBERS_PAD, ""), 0);
+    for (uint32_t i = 0; i < COUNT; i++) {
+        want[i] = i * 2654435761u >> (i * 7 % 32);
+        assert_int_equal(buf_addf(&b, "%u%s", want[i], i % 100 < 90 ? "," : ",\n    \t"), 0);
+    }
+    assert_int_equal(buf_addf(&b, "%*s", NUMBERS_PAD, ""), 0);
+    for (size_t c = 0; c < 3; c++) {
+        const uint8_t *p = (const uint8_t *)b.data + NUMBERS_PAD;
+        const uint8_t *end = (const uint8_t *)b.data + b.length - NUMBERS_PAD;
+        bool large = false;
+        assert_int_equal(
+            numbers_for(codes[c])->parse(&p, end, out, COUNT + NUMBERS_BATCH, &large), COUNT);
+        assert_memory_equal(out, want, sizeof want);
+        assert_true(large); /* ten digits */
+    }
+    buf_free(&b);
+}
+
+/* Whether a quote is escaped is seen only where the backslashes before it begin, which may be in
+ * the piece of the file before. */
+static void runs_of_backslashes_are_told_apart_across_pieces(void **state)
+{
+    enum { COUNT = 6000 };
+    struct buf b = buf_new(TEXT_MAX), text = buf_new(TEXT_MAX);
+    struct heap *h = NULL;
+    struct err e = ERR_NONE;
+    (void)state;
+    assert_int_equal(buf_add_text(&b, META "\"node_count\":1,\"edge_count\":0},\n\"nodes\":"
+                                           "[4,0,1,0,0],\n\"edges\":[],\n\"strings\":[\"\""),
+        0);
+    for (int i = 0; i < COUNT; i++) { /* pairs of backslashes, then perhaps a quote */
+        assert_int_equal(buf_add_text(&b, ",\""), 0);
+        for (int k = 0; k < i % 211; k++)
+            assert_int_equal(buf_add_text(&b, "\\\\"), 0);
+        assert_int_equal(buf_add_text(&b, i % 2 ? "\\\"\"" : "\""), 0);
+    }
+    assert_int_equal(buf_add_text(&b, "]}"), 0);
+    assert_int_equal(open_bytes(b.data, b.length, NULL, &h, &e), 0);
+    assert_int_equal(heap_string_count(h), COUNT + 1);
+    for (int i = 0; i < COUNT; i++) {
+        buf_clear(&text);
+        assert_int_equal(heap_add_string(h, (uint32_t)i + 1, &text), 0);
+        assert_int_equal(text.length, i % 211 + i % 2);
+        assert_int_equal(text.length - strspn(text.length ? text.data : "", "\\"), i % 2);
+    }
+    heap_close(h);
+    buf_free(&text);
+    buf_free(&b);
+}
+
 /* ---- packed ---- */
 
 static void packed_files_are_read(void **state)
@@ -349,6 +406,8 @@ int main(void)
         cmocka_unit_test(cut_file_gives_what_is_there),
         cmocka_unit_test(wrong_files_say_what_and_where),
         cmocka_unit_test(deep_list_is_read_by_every_code),
+        cmocka_unit_test(numbers_of_every_length_are_read_by_every_code),
+        cmocka_unit_test(runs_of_backslashes_are_told_apart_across_pieces),
         cmocka_unit_test(packed_files_are_read),
         cmocka_unit_test(weak_map_names_are_told),
         cmocka_unit_test(text_has_javascript_order),
