@@ -204,6 +204,29 @@ static bool is_better(const struct heap *h, uint32_t a, uint32_t b)
     return x != y ? x > y : heap_columns(h)->distance[a] < heap_columns(h)->distance[b];
 }
 
+static bool is_string(const struct heap_columns *c, uint32_t node)
+{
+    return c->kind[node] == HEAP_STRING || c->kind[node] == HEAP_CONS_STRING ||
+           c->kind[node] == HEAP_SLICED_STRING;
+}
+
+/* What dominates a unit. Strings that are put together hold their parts: what holds the whole is
+ * meant, by the variable if it has one. */
+static uint32_t above_strings(const struct frontier *f, uint32_t unit, uint32_t *ret_variable)
+{
+    const struct heap_columns *c = heap_columns(f->h);
+    uint32_t whole = unit, above = c->dominator[unit];
+    for (; is_string(c, above); above = c->dominator[above])
+        whole = above;
+    above = f->lifted[above];
+    if (whole == unit || frontier_rank(f->h, above) != FRONTIER_CONTEXT)
+        return above;
+    for (uint32_t k = c->first_edge[above]; k < c->first_edge[above + 1]; k++)
+        if (heap_edge_to(c->edge[k]) == whole && heap_edge_kind(c->edge[k]) == HEAP_CONTEXT)
+            *ret_variable = c->edge_name[k];
+    return above;
+}
+
 /* The holder of a unit among its retainers; where there is none, what dominates it. */
 static int find_holder(struct frontier *f, uint32_t unit, struct found *ret, struct err *e)
 {
@@ -231,7 +254,7 @@ static int find_holder(struct frontier *f, uint32_t unit, struct found *ret, str
                 : HEAP_NONE;
     }
     if (ret->holder == HEAP_NONE) {
-        uint32_t above = f->lifted[c->dominator[unit]];
+        uint32_t above = above_strings(f, unit, &ret->variable);
         /* The global object dominates what several objects hold: those say more. Timers hold each
          * other in lists. */
         if ((frontier_rank(f->h, above) == FRONTIER_OBJECT && c->distance[above] > 1) ||

@@ -350,6 +350,14 @@ static void a_linked_list(struct maker *m, uint32_t entries)
     tie(m, context, CONTEXT, "latest", after);
 }
 
+/* The whole is old, and its parts are new: as Node 26 has what += makes. */
+static void a_string_of_parts(struct maker *m, uint32_t entries)
+{
+    uint32_t whole = part(m, scope(m), CONTEXT, "text", STRING, "text");
+    for (uint32_t i = 0; i < entries; i++)
+        tie(m, whole, INTERNAL, "first", node(m, STRING, "more text", 200));
+}
+
 /* Keys, values, and what both drag along. */
 static void entries_of_many_parts(struct maker *m, uint32_t entries)
 {
@@ -400,6 +408,7 @@ static void holders_have_their_names(void **state)
     assert_said(set_in_private_field, "Cart", "Set", "#open", "cache");
     assert_said(map_in_object_in_variable, "Cart", "Map", "carts", "cache");
     assert_said(exported_by_a_module, "Cart", "Map", "carts", "cache");
+    assert_said(a_string_of_parts, "(string)", "system / Context", "text", NULL);
     assert_said(a_linked_list, "Entry", NULL, "latest", NULL);
 }
 
