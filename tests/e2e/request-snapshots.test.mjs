@@ -63,15 +63,17 @@ function whole(ws) {
 }
 const rows = (ws) => sql(ws.db, `SELECT request_id AS id, label, request_url AS url, heap_used AS heap
     FROM memory_metrics WHERE request_id IS NOT NULL ORDER BY seq`);
-// Asks for page until one request has had both of its snapshots; gives its answer.
+// Asks for page until one request has had both of its snapshots; gives its answer. The record is
+// written in batches: more requests may have been answered before the two show in it.
 async function pairOf(run, ws, target, page) {
+    const answers = [];
     for (;;) {
-        const answer = await ask(target.url + page);
+        answers.push(await ask(target.url + page));
         await sleep(50); // for the rows
         const [first] = whole(ws);
         if (first) {
             await until(() => run.lines('request').some((line) => line.request_id === first.id), 'its rows');
-            return answer;
+            return answers.find((answer) => answer.asked <= first.at && first.at <= answer.ended);
         }
     }
 }
