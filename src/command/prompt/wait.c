@@ -206,6 +206,21 @@ static int wait_for_target(struct session *s, const bool *done, struct err *e)
     return rc;
 }
 
+/* For the target in use; nothing is asked yet. */
+static int new_question(
+    struct session *s, struct asked **ret, struct target **ret_target, struct err *e)
+{
+    struct asked *a = calloc(1, sizeof *a);
+    int rc = a ? session_target(s, ret_target, e) : err_set(e, ERR_NOMEM, "out of memory");
+    if (rc) {
+        free(a);
+        return rc;
+    }
+    *a = (struct asked){.session = s, .why = ERR_NONE};
+    *ret = a;
+    return 0;
+}
+
 /* Waits for a; it is not to be touched after a failure of the wait. */
 static int await_answer(struct session *s, struct asked *a, struct err *e)
 {
@@ -226,14 +241,12 @@ int session_call(struct session *s, const char *method, cJSON *params, int64_t d
     cJSON **ret_result, struct err *e)
 {
     struct target *t = NULL;
-    struct asked *a = calloc(1, sizeof *a);
-    int rc = a ? session_target(s, &t, e) : err_set(e, ERR_NOMEM, "out of memory");
+    struct asked *a = NULL;
+    int rc = new_question(s, &a, &t, e);
     if (rc) {
         cJSON_Delete(params);
-        free(a);
         return rc;
     }
-    *a = (struct asked){.session = s, .why = ERR_NONE};
     if (deadline_us == 0)
         deadline_us = settings_number(s->in->settings, SET_DEADLINE);
     rc = cdp_call(target_session(t), method, params, deadline_us, on_reply, a, e);
@@ -252,13 +265,10 @@ int session_call(struct session *s, const char *method, cJSON *params, int64_t d
 int session_read(struct session *s, struct sample *ret, struct err *e)
 {
     struct target *t = NULL;
-    struct asked *a = calloc(1, sizeof *a);
-    int rc = a ? session_target(s, &t, e) : err_set(e, ERR_NOMEM, "out of memory");
-    if (rc) {
-        free(a);
+    struct asked *a = NULL;
+    int rc = new_question(s, &a, &t, e);
+    if (rc)
         return rc;
-    }
-    *a = (struct asked){.session = s, .why = ERR_NONE};
     rc = sampler_read(target_sampler(t), READING_DEADLINE_US, on_sample, a, e);
     if (rc) {
         free(a);
