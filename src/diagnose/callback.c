@@ -75,20 +75,32 @@ static uint32_t handler_of(struct heap *h, uint32_t reaction)
     return HEAP_NONE;
 }
 
-/* The async function that answers with the promise. */
-static uint32_t function_behind(struct heap *h, uint32_t promise)
+/* What pick makes of the first node with an edge into this one that it makes something of. */
+static uint32_t pick_source(
+    struct heap *h, uint32_t node, uint32_t (*pick)(struct heap *h, uint32_t source))
 {
     const uint32_t *edges;
     uint32_t count;
     struct err ignored = ERR_NONE;
-    if (heap_incoming(h, promise, &edges, &count, &ignored) != 0)
+    if (heap_incoming(h, node, &edges, &count, &ignored) != 0)
         return HEAP_NONE;
     for (uint32_t i = 0; i < count && i < IN_EDGES; i++) {
-        uint32_t function = async_function(h, heap_edge_source(h, edges[i]));
-        if (is_called(h, function))
-            return function;
+        uint32_t picked = pick(h, heap_edge_source(h, edges[i]));
+        if (picked != HEAP_NONE)
+            return picked;
     }
     return HEAP_NONE;
+}
+
+static uint32_t pick_async(struct heap *h, uint32_t source)
+{
+    uint32_t function = async_function(h, source);
+    return is_called(h, function) ? function : HEAP_NONE;
+}
+
+static uint32_t pick_called(struct heap *h, uint32_t source)
+{
+    return is_called(h, source) ? source : HEAP_NONE;
 }
 
 static uint32_t waits_for(struct heap *h, uint32_t promise)
@@ -102,32 +114,19 @@ static uint32_t waits_for(struct heap *h, uint32_t promise)
             return handler;
         reaction = naming_property(h, reaction, "next");
     }
-    return function_behind(h, promise);
+    return pick_source(h, promise, pick_async); /* the one that answers with the promise */
 }
 
 /* ---- scopes ---- */
-
-/* The first function of a script that is made in the scope. */
-static uint32_t closure_of(struct heap *h, uint32_t context)
-{
-    const uint32_t *edges;
-    uint32_t count;
-    struct err ignored = ERR_NONE;
-    if (heap_incoming(h, context, &edges, &count, &ignored) != 0)
-        return HEAP_NONE;
-    for (uint32_t i = 0; i < count && i < IN_EDGES; i++)
-        if (is_called(h, heap_edge_source(h, edges[i])))
-            return heap_edge_source(h, edges[i]);
-    return HEAP_NONE;
-}
 
 /* Scopes of the engine's closures hold the promise that those settle, or what waits for it. */
 static struct callback of_context(struct heap *h, uint32_t context)
 {
     uint32_t waiting = waiting_in(h, context);
-    if (waiting != HEAP_NONE && async_function(h, waiting) != HEAP_NONE)
-        return (struct callback){async_function(h, waiting), "Promise"};
-    uint32_t closure = closure_of(h, context);
+    uint32_t function = waiting == HEAP_NONE ? HEAP_NONE : async_function(h, waiting);
+    if (function != HEAP_NONE)
+        return (struct callback){function, "Promise"};
+    uint32_t closure = pick_source(h, context, pick_called); /* made in the scope */
     if (closure != HEAP_NONE)
         return (struct callback){closure, "Function"};
     uint32_t promise = target_of_class(h, context, "Promise");

@@ -22,15 +22,11 @@ struct judged {
     struct judgement judgement;
 };
 
-static bool grows(enum diagnosis_verdict verdict)
-{
-    return verdict == DIAGNOSIS_GROWTH || verdict == DIAGNOSIS_LEAK;
-}
-
 /* The target that is worse: by verdict, then by what has grown. */
 static bool is_worse(const struct judged *a, const struct judged *b)
 {
-    bool a_grows = grows(a->judgement.verdict), b_grows = grows(b->judgement.verdict);
+    bool a_grows = diagnosis_grows(a->judgement.verdict),
+         b_grows = diagnosis_grows(b->judgement.verdict);
     if (a_grows != b_grows)
         return a_grows;
     if (a->judgement.verdict != b->judgement.verdict && a_grows)
@@ -65,7 +61,7 @@ static int note_other(struct diagnosis *d, const struct judged *other, struct er
     int rc;
     if (!name)
         return err_set(e, ERR_NOMEM, "out of memory");
-    if (grows(j->verdict))
+    if (diagnosis_grows(j->verdict))
         rc = diagnosis_note(d, e,
             "target %lld, %s, grows too: %s, %s by %s an hour; --target %lld looks at it",
             (long long)other->target->id, name, diagnosis_verdict_name(j->verdict),
@@ -93,7 +89,7 @@ static int note_targets(struct diagnosis *d, const struct judged *list, size_t c
     free(name);
     for (int pass = 0; pass < 2; pass++) /* those that grow first */
         for (size_t i = 0; i < count && rc == 0 && noted < OTHERS_NOTED; i++)
-            if (&list[i] != chosen && grows(list[i].judgement.verdict) == (pass == 0)) {
+            if (&list[i] != chosen && diagnosis_grows(list[i].judgement.verdict) == (pass == 0)) {
                 rc = note_other(d, &list[i], e);
                 noted++;
             }
@@ -180,13 +176,13 @@ static int note_trend(struct diagnosis *d, const struct judgement *j, struct err
 
 static int note_memory(struct diagnosis *d, struct err *e)
 {
-    if (d->memory == MEMORY_RSS_ONLY && grows(d->verdict))
+    if (d->memory == MEMORY_RSS_ONLY && diagnosis_grows(d->verdict))
         return diagnosis_note(d, e,
             "it grows outside the JS heap and outside buffers that JavaScript owns: look at native "
             "add-ons, at malloc's fragmentation (try MALLOC_ARENA_MAX=2 or jemalloc), at worker "
             "threads, and at zlib or crypto objects that are never closed; a heap snapshot does "
             "not show it, `pmap -x PID` and a native profiler do");
-    if (d->memory == MEMORY_EXTERNAL && grows(d->verdict) && d->suspect_count == 0)
+    if (d->memory == MEMORY_EXTERNAL && diagnosis_grows(d->verdict) && d->suspect_count == 0)
         return diagnosis_note(d, e,
             "buffers and other memory that JavaScript objects own outside the heap grow: "
             "snapshots show who holds them, as ArrayBuffer and Buffer");

@@ -12,6 +12,11 @@ static const char *const verdict_names[] = {"inconclusive", "no-leak", "growth",
 static const char *const memory_names[] = {"none", "js-heap", "external", "rss-only"};
 static const char *const support_names[] = {"nothing", "size", "growth", "retention"};
 
+bool diagnosis_grows(enum diagnosis_verdict verdict)
+{
+    return verdict == DIAGNOSIS_GROWTH || verdict == DIAGNOSIS_LEAK;
+}
+
 const char *diagnosis_verdict_name(enum diagnosis_verdict verdict)
 {
     return verdict_names[verdict];

@@ -119,6 +119,9 @@ struct diagnosis {
     size_t note_count;
 };
 
+/* GROWTH or LEAK: there is something to name. */
+bool diagnosis_grows(enum diagnosis_verdict verdict);
+
 /* As in the JSON: "no-leak", "js-heap", "retention", … */
 const char *diagnosis_verdict_name(enum diagnosis_verdict verdict);
 const char *diagnosis_memory_name(enum diagnosis_memory memory);

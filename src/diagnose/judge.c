@@ -356,7 +356,7 @@ static int judge_part(
 
 static bool grows(const struct part *p)
 {
-    return p->verdict == DIAGNOSIS_LEAK || p->verdict == DIAGNOSIS_GROWTH;
+    return diagnosis_grows(p->verdict);
 }
 
 /* Which of the parts decides, and what it is called. */

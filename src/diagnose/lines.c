@@ -272,7 +272,7 @@ static int add_lines(
 
 int lines_merge(struct diagnosis *d, const struct evidence_target *t, struct err *e)
 {
-    bool grows = d->verdict == DIAGNOSIS_LEAK || d->verdict == DIAGNOSIS_GROWTH;
+    bool grows = diagnosis_grows(d->verdict);
     struct lines l = {0};
     struct scored *scored = calloc(t->site_count + 1, sizeof *scored);
     int rc = scored ? make_lines(t, &l, e) : err_set(e, ERR_NOMEM, "out of memory");

@@ -237,7 +237,7 @@ int merge_routes(struct diagnosis *d, const struct evidence_target *t, int64_t f
     int64_t last_ms, struct err *e)
 {
     size_t routes = t->floors.route_count;
-    bool leaks_at_all = d->verdict == DIAGNOSIS_LEAK || d->verdict == DIAGNOSIS_GROWTH;
+    bool leaks_at_all = diagnosis_grows(d->verdict);
     if (t->floors.count == 0 || routes == 0 || !leaks_at_all || d->suspect_count == 0)
         return 0;
     struct routes_estimate *estimates = calloc(routes, sizeof *estimates);
@@ -338,7 +338,7 @@ static double grown_bytes(const struct evidence_target *t)
 int merge_classes(
     struct diagnosis *d, const struct evidence_target *t, double growth, struct err *e)
 {
-    bool grows = d->verdict == DIAGNOSIS_LEAK || d->verdict == DIAGNOSIS_GROWTH;
+    bool grows = diagnosis_grows(d->verdict);
     if (d->suspect_count || !grows || d->memory == MEMORY_RSS_ONLY)
         return 0;
     int rc = add_classes(d, t, growth, true, e);

@@ -160,15 +160,14 @@ static bool suspects_decide(const struct diagnosis *d, const double *bytes, size
  * time limit or by the traffic, and nothing that stays. */
 static int weigh_passing(struct diagnosis *d, struct err *e)
 {
-    bool grows = d->verdict == DIAGNOSIS_LEAK || d->verdict == DIAGNOSIS_GROWTH;
-    if (!grows || d->memory != MEMORY_JS_HEAP || d->suspect_count || d->passing < PASSING_SHARE)
+    if (!diagnosis_grows(d->verdict) || d->memory != MEMORY_JS_HEAP || d->suspect_count ||
+        d->passing < PASSING_SHARE)
         return 0;
     d->verdict = DIAGNOSIS_INCONCLUSIVE;
     return diagnosis_note(d, e,
-        "%.0f %% of what is new are objects that come and go: of those at one snapshot hardly any "
-        "is "
-        "left at the last; they are kept for a while or for as long as their requests take, and a "
-        "longer run tells whether there come to be more of them",
+        "%.0f %% of what is new are objects that come and go: of those at one snapshot hardly "
+        "any is left at the last; they are kept for a while or for as long as their requests take, "
+        "and a longer run tells whether there come to be more of them",
         100 * d->passing);
 }
 

@@ -9,6 +9,7 @@
 #include "diagnose/frontier.h"
 #include "diagnose/holder.h"
 #include "diagnose/longer.h"
+#include "diagnose/naming.h"
 #include "diagnose/place.h"
 #include "heap/series.h"
 
@@ -324,16 +325,11 @@ struct inner {
     uint32_t example;
 };
 
-static const char *class_of(const struct work *w, uint32_t node)
-{
-    return frontier_class_name(w->h, heap_columns(w->h)->class_of[node]);
-}
-
 /* What the engine keeps at a promise that waits. */
 static bool is_reaction(const struct work *w, const struct candidate *x)
 {
     const char *class = frontier_class_name(w->h, x->group.class);
-    return strcmp(class_of(w, x->group.holder), "Promise") == 0 &&
+    return strcmp(naming_class(w->h, x->group.holder), "Promise") == 0 &&
            (strcmp(class, "Function") == 0 || strcmp(class, "system / Context") == 0 ||
                strcmp(class, "Generator") == 0);
 }
