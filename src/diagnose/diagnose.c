@@ -143,7 +143,7 @@ static int note_trend(struct diagnosis *d, const struct judgement *j, struct err
             100 * (1 - j->share_active));
     if (rc)
         return rc;
-    if (j->by_counts)
+    if (j->by_counts && diagnosis_grows(d->verdict))
         return diagnosis_note(d, e,
             "the floors alone do not decide; the counts of objects do: they grew from snapshot to "
             "snapshot, in the last half as in the first");
