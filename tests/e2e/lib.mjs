@@ -19,6 +19,8 @@ export const shop = {
     cjs: path.join(house, 'examples/leaky-server/server.js'),
     esm: path.join(house, 'examples/leaky-server/server.mjs'),
 };
+// A busy machine stretches stalls: the budget of pauses is not what these tests are about.
+export const quick = ['--metrics-interval', '200ms', '--max-pause-share', '100%'];
 export const versions = ['18', '20', '22', '24', '26'];
 
 // Under sanitizers everything takes longer: deadlines here are for hangs, not for speed.
@@ -334,6 +336,13 @@ export function assertNoGap(db, table = 'memory_metrics') {
         assert.equal(row.last, row.n, `run ${row.run_id}: ${table} has a gap`);
         assert.equal(row.different, row.n);
     }
+}
+
+export function assertRecord(ws) {
+    assertNoGap(ws.db);
+    for (const table of ['run_states', 'target_states', 'heap_snapshot_states', 'events'])
+        if (sql(ws.db, `SELECT count(*) AS n FROM ${table}`)[0].n) assertNoGap(ws.db, table);
+    assert.equal(sql(ws.db, 'PRAGMA integrity_check')[0].integrity_check, 'ok');
 }
 
 // The objects of a JSON Lines output.
