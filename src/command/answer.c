@@ -42,9 +42,9 @@ static void add_cell(
         show_add_none(table);
     else if (column->type == SHOW_TIME)
         show_add_integer(table, clock_read_iso(value->text));
-    else if (column->type == SHOW_NAME || column->type == SHOW_WORD)
+    else if (show_holds_text(column->type))
         show_add_text(table, value->text, value->length);
-    else if (column->type == SHOW_NUMBER || column->type == SHOW_SHARE)
+    else if (show_holds_double(column->type))
         show_add_number(table, value->real);
     else
         show_add_integer(table, value->integer);

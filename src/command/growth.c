@@ -42,12 +42,16 @@ static int print_json(const struct show_out *o, const struct invocation *in,
 static int print_table(const struct show_out *o, const struct heap_trend *list, size_t count,
     size_t files, struct err *e)
 {
-    static const struct show_column columns[] = {{"CLASS", "class", SHOW_NAME, 0},
-        {"EVERY STEP", "grew_every_step", SHOW_BOOL, 0}, {"FIRST", "first_count", SHOW_COUNT, 0},
-        {"LAST", "last_count", SHOW_COUNT, 0}, {"A FILE", "count_slope", SHOW_NUMBER, 1},
-        {"FIRST SIZE", "first_self_size", SHOW_SIZE, 0},
+    static const struct show_column columns[] = {
+        {"CLASS", "class", SHOW_NAME, 0},
+        {"EVERY STEP", "grew_every_step", SHOW_BOOL, 0},
+        {"FIRST", "first_count", SHOW_COUNT, SHOW_SPARE},
+        {"LAST", "last_count", SHOW_COUNT, 0},
+        {"A FILE", "count_slope", SHOW_MEAN, 1},
+        {"FIRST SIZE", "first_self_size", SHOW_SIZE, SHOW_SPARE},
         {"LAST SIZE", "last_self_size", SHOW_SIZE, 0},
-        {"BYTES A FILE", "size_slope", SHOW_NUMBER, 0}};
+        {"A FILE", "size_slope", SHOW_BYTES, 0},
+    };
     struct show_table *t = show_table_new(columns, sizeof columns / sizeof *columns);
     for (size_t i = 0; i < count; i++) {
         const struct heap_trend *k = &list[i];

@@ -21,23 +21,23 @@ static const struct show_column latest_columns[] = {
     {"target", "target_id", SHOW_COUNT, 0},
     {"label", "label", SHOW_WORD, 0},
     {"heap used MB", "heap_used", SHOW_NUMBER, 2},
-    {"heap total MB", "heap_total", SHOW_NUMBER, 2},
-    {"external MB", "external", SHOW_NUMBER, 2},
-    {"buffers MB", "array_buffers", SHOW_NUMBER, 2},
+    {"heap total MB", "heap_total", SHOW_NUMBER, 2 | SHOW_SPARE},
+    {"external MB", "external", SHOW_NUMBER, 2 | SHOW_SPARE},
+    {"buffers MB", "array_buffers", SHOW_NUMBER, 2 | SHOW_SPARE},
     {"rss MB", "rss", SHOW_NUMBER, 2},
-    {"method", "request_method", SHOW_WORD, 0},
-    {"url", "request_url", SHOW_NAME, 0},
+    {"method", "request_method", SHOW_WORD, SHOW_SPARE},
+    {"url", "request_url", SHOW_NAME, SHOW_SPARE},
 };
 
 static const struct show_column trend_columns[] = {
     {"minute", "minute", SHOW_TIME, 0},
     {"target", "target_id", SHOW_COUNT, 0},
     {"avg heap MB", "avg_heap_used", SHOW_NUMBER, 2},
-    {"min heap MB", "min_heap_used", SHOW_NUMBER, 2},
+    {"min heap MB", "min_heap_used", SHOW_NUMBER, 2 | SHOW_SPARE},
     {"max heap MB", "max_heap_used", SHOW_NUMBER, 2},
-    {"avg external MB", "avg_external", SHOW_NUMBER, 2},
+    {"avg external MB", "avg_external", SHOW_NUMBER, 2 | SHOW_SPARE},
     {"avg rss MB", "avg_rss", SHOW_NUMBER, 2},
-    {"samples", "samples", SHOW_COUNT, 0},
+    {"samples", "samples", SHOW_COUNT, SHOW_SPARE},
 };
 
 static const struct show_column compare_columns[] = {
@@ -53,12 +53,12 @@ static const struct show_column requests_columns[] = {
     {"method", "request_method", SHOW_WORD, 0},
     {"route", "route", SHOW_NAME, 0},
     {"requests", "requests", SHOW_COUNT, 0},
-    {"alone", "requests_alone", SHOW_COUNT, 0},
-    {"avg heap delta MB", "avg_heap_delta", SHOW_NUMBER, 3},
-    {"alone MB", "avg_heap_delta_alone", SHOW_NUMBER, 3},
-    {"max MB", "max_heap_delta", SHOW_NUMBER, 3},
-    {"avg rss delta MB", "avg_rss_delta", SHOW_NUMBER, 3},
-    {"avg ms", "avg_duration_ms", SHOW_NUMBER, 1},
+    {"alone", "requests_alone", SHOW_COUNT, SHOW_SPARE},
+    {"avg heap delta MB", "avg_heap_delta", SHOW_NUMBER, 3 | SHOW_SPARE},
+    {"alone MB", "avg_heap_delta_alone", SHOW_NUMBER, 3 | SHOW_SPARE},
+    {"max MB", "max_heap_delta", SHOW_NUMBER, 3 | SHOW_SPARE},
+    {"avg rss delta MB", "avg_rss_delta", SHOW_NUMBER, 3 | SHOW_SPARE},
+    {"avg ms", "avg_duration_ms", SHOW_NUMBER, 1 | SHOW_SPARE},
     /* from floors */
     {"kept a request", "bytes_per_request", SHOW_SIZE, 0},
     {"at least", "low", SHOW_SIZE, 0},
@@ -69,30 +69,30 @@ static const struct show_column requests_columns[] = {
 
 static const struct show_column classes_columns[] = {
     {"class", "class", SHOW_NAME, 0},
-    {"target", "target_id", SHOW_COUNT, 0},
+    {"target", "target_id", SHOW_COUNT, SHOW_SPARE},
     {"first", "first_count", SHOW_COUNT, 0},
     {"last", "last_count", SHOW_COUNT, 0},
     {"growth", "count_growth", SHOW_DELTA, 0},
-    {"first retained", "first_retained", SHOW_SIZE, 0},
-    {"last retained", "last_retained", SHOW_SIZE, 0},
+    {"first retained", "first_retained", SHOW_SIZE, SHOW_SPARE},
+    {"last retained", "last_retained", SHOW_SIZE, SHOW_SPARE},
     {"retained growth", "retained_growth", SHOW_DELTA, 0},
-    {"self growth", "self_growth", SHOW_DELTA, 0},
+    {"self growth", "self_growth", SHOW_DELTA, SHOW_SPARE},
 };
 
 static const struct show_column sites_columns[] = {
     {"function", "function", SHOW_NAME, 0},
     {"url", "url", SHOW_NAME, 0},
     {"line", "line_number", SHOW_COUNT, 0},
-    {"column", "column_number", SHOW_COUNT, 0},
-    {"target", "target_id", SHOW_COUNT, 0},
-    {"source", "source", SHOW_WORD, 0},
-    {"first", "first_bytes", SHOW_SIZE, 0},
-    {"last", "last_bytes", SHOW_SIZE, 0},
-    {"growth", "growth_bytes", SHOW_DELTA, 0},
+    {"column", "column_number", SHOW_COUNT, SHOW_SPARE},
+    {"target", "target_id", SHOW_COUNT, SHOW_SPARE},
+    {"source", "source", SHOW_WORD, SHOW_SPARE},
+    {"first", "first_bytes", SHOW_SIZE, SHOW_SPARE},
+    {"last", "last_bytes", SHOW_SIZE, SHOW_SPARE},
+    {"growth", "growth_bytes", SHOW_DELTA, SHOW_SPARE},
     {"an hour", "bytes_per_hour", SHOW_SIZE, 0},
     {"at least", "low", SHOW_SIZE, 0},
     {"at most", "high", SHOW_SIZE, 0},
-    {"readings", "readings", SHOW_COUNT, 0},
+    {"readings", "readings", SHOW_COUNT, SHOW_SPARE},
 };
 
 static const struct question {

@@ -15,8 +15,10 @@
 
 #define GAP         2  /* spaces between columns */
 #define NAME_MIN    12 /* columns that a name keeps on a narrow terminal */
+#define NAME_GOOD   24 /* and while there are columns to spare */
 #define WORD_MIN    6
 #define COLUMNS_MAX 64
+#define LEFT_OUT    SIZE_MAX /* the width of a column that text goes without */
 
 #define RECORD_INDENT 4 /* of what stands below a name */
 
@@ -41,6 +43,7 @@ _Static_assert(sizeof(struct cell) == 16, "SHOW_CELLS_MAX is derived from it");
 struct show_table {
     const struct show_column *columns; /* borrowed */
     size_t column_count;
+    uint64_t spare;     /* columns that text can go without, a bit each */
     struct cell *cells; /* owned, row by row */
     size_t cell_count, cell_capacity;
     struct buf text; /* of all CELL_TEXT */
@@ -70,14 +73,14 @@ void show_table_free(struct show_table *t)
 
 /* ---- filling ---- */
 
-static bool holds_text(enum show_type type)
+bool show_holds_text(enum show_type type)
 {
     return type == SHOW_NAME || type == SHOW_WORD || type == SHOW_PATH;
 }
 
-static bool holds_double(enum show_type type)
+bool show_holds_double(enum show_type type)
 {
-    return type == SHOW_NUMBER || type == SHOW_SHARE;
+    return type == SHOW_NUMBER || type == SHOW_MEAN || type == SHOW_BYTES || type == SHOW_SHARE;
 }
 
 static enum show_type next_type(const struct show_table *t)
@@ -107,7 +110,7 @@ void show_add_text(struct show_table *t, const char *text, size_t length)
 {
     if (!t || t->failure)
         return;
-    assert(holds_text(next_type(t)));
+    assert(show_holds_text(next_type(t)));
     struct cell cell = {.kind = CELL_TEXT, .length = (uint32_t)length, .offset = t->text.length};
     if (length > UINT32_MAX)
         t->failure = ERR_FULL;
@@ -128,7 +131,7 @@ void show_add_integer(struct show_table *t, int64_t value)
 {
     if (!t || t->failure)
         return;
-    assert(!holds_text(next_type(t)) && !holds_double(next_type(t)));
+    assert(!show_holds_text(next_type(t)) && !show_holds_double(next_type(t)));
     add(t, (struct cell){.kind = CELL_INTEGER, .integer = value});
 }
 
@@ -136,7 +139,7 @@ void show_add_number(struct show_table *t, double value)
 {
     if (!t || t->failure)
         return;
-    assert(holds_double(next_type(t)));
+    assert(show_holds_double(next_type(t)));
     if (isfinite(value))
         add(t, (struct cell){.kind = CELL_NUMBER, .number = value});
     else
@@ -182,6 +185,17 @@ static char *with_sign(char out[TEXT_SHORT], int64_t value)
     return out;
 }
 
+static int add_mean(struct buf *out, double value, int decimals)
+{
+    char plain[TEXT_SHORT], whole[TEXT_SHORT];
+    if (fabs(value) >= 1e15) /* a double knows no more digits */
+        return buf_addf(out, "%g", value);
+    snprintf(plain, sizeof plain, "%.*f", decimals, fabs(value));
+    const char *point = strchr(plain, '.');
+    return buf_addf(out, "%s%s%s", value < 0 ? "-" : "",
+        text_count(whole, strtoll(plain, NULL, 10)), point ? point : "");
+}
+
 /* The cell as people read it, appended to out, not cut. */
 static int add_visible(struct buf *out, const struct show_table *t,
     const struct show_column *column, const struct cell *c)
@@ -199,7 +213,9 @@ static int add_visible(struct buf *out, const struct show_table *t,
     case SHOW_DURATION: return buf_add_text(out, text_duration(text, c->integer));
     case SHOW_TIME: return buf_add_text(out, clock_iso(text, c->integer));
     case SHOW_ID: return buf_addf(out, "@%" PRId64, c->integer);
-    case SHOW_NUMBER: return buf_addf(out, "%.*f", column->decimals, c->number);
+    case SHOW_NUMBER: return buf_addf(out, "%.*f", column->how & SHOW_DECIMALS, c->number);
+    case SHOW_MEAN: return add_mean(out, c->number, column->how & SHOW_DECIMALS);
+    case SHOW_BYTES: return buf_add_text(out, text_size(text, c->number));
     case SHOW_SHARE: return buf_addf(out, "%.1f %%", 100 * c->number);
     case SHOW_BOOL: return buf_add_text(out, c->integer ? "yes" : "no");
     }
@@ -208,7 +224,7 @@ static int add_visible(struct buf *out, const struct show_table *t,
 
 static bool is_right_aligned(enum show_type type)
 {
-    return !holds_text(type) && type != SHOW_TIME && type != SHOW_BOOL;
+    return !show_holds_text(type) && type != SHOW_TIME && type != SHOW_BOOL;
 }
 
 static int measure(const struct show_table *t, size_t widths[COLUMNS_MAX])
@@ -239,7 +255,7 @@ static size_t shrink(const struct show_table *t, size_t widths[COLUMNS_MAX], enu
     while (over > 0) {
         size_t widest = COLUMNS_MAX, next = least, ties = 0;
         for (size_t c = 0; c < t->column_count; c++) {
-            if (t->columns[c].type != type || widths[c] <= least)
+            if (t->columns[c].type != type || widths[c] <= least || widths[c] == LEFT_OUT)
                 continue;
             if (widest == COLUMNS_MAX || widths[c] > widths[widest])
                 widest = c;
@@ -248,7 +264,7 @@ static size_t shrink(const struct show_table *t, size_t widths[COLUMNS_MAX], enu
             break;
         size_t top = widths[widest];
         for (size_t c = 0; c < t->column_count; c++) {
-            if (t->columns[c].type != type)
+            if (t->columns[c].type != type || widths[c] == LEFT_OUT)
                 continue;
             ties += widths[c] == top;
             if (widths[c] < top && widths[c] > next)
@@ -267,13 +283,31 @@ static size_t shrink(const struct show_table *t, size_t widths[COLUMNS_MAX], enu
     return over;
 }
 
-/* false: they cannot. */
+static size_t total_width(const struct show_table *t, const size_t widths[COLUMNS_MAX])
+{
+    size_t total = 0;
+    for (size_t c = 0; c < t->column_count; c++)
+        total += widths[c] == LEFT_OUT ? 0 : widths[c] + GAP;
+    return total > 0 ? total - GAP : 0;
+}
+
+/* Narrows names, then goes without spare columns from the last on, then narrows names and words as
+ * far as they go. false: it is not enough. */
 static bool fit_widths(
     const struct show_out *o, const struct show_table *t, size_t widths[COLUMNS_MAX])
 {
-    size_t total = GAP * (t->column_count - 1);
-    for (size_t c = 0; c < t->column_count; c++)
-        total += widths[c];
+    size_t total = total_width(t, widths);
+    for (size_t c = t->column_count; c > 0 && o->width > 0 && total > o->width; c--) {
+        size_t tried[COLUMNS_MAX];
+        memcpy(tried, widths, sizeof tried);
+        if (shrink(t, tried, SHOW_NAME, NAME_GOOD, total - o->width) == 0) {
+            memcpy(widths, tried, sizeof tried);
+            return true;
+        }
+        if (t->columns[c - 1].how & SHOW_SPARE)
+            widths[c - 1] = LEFT_OUT;
+        total = total_width(t, widths);
+    }
     if (o->width == 0 || total <= o->width)
         return true;
     size_t over = shrink(t, widths, SHOW_NAME, NAME_MIN, total - o->width);
@@ -282,12 +316,14 @@ static bool fit_widths(
 
 /* Appends text, cut or padded to the column's width; no spaces behind the last column. */
 static int add_aligned(const struct show_out *o, const struct show_table *t, struct buf *line,
-    const char *text, size_t length, size_t column, size_t width)
+    const char *text, size_t length, size_t column, const size_t widths[COLUMNS_MAX])
 {
-    size_t columns = text_columns(text, length);
+    size_t columns = text_columns(text, length), width = widths[column];
     size_t pad = columns < width ? width - columns : 0;
     bool right = is_right_aligned(t->columns[column].type);
-    bool last = column + 1 == t->column_count;
+    bool last = true;
+    for (size_t c = column + 1; c < t->column_count; c++)
+        last = last && widths[c] == LEFT_OUT;
     int rc = right ? fit_add_spaces(line, pad) : 0;
     if (rc == 0 && columns > width && !right) {
         size_t before = line->length;
@@ -309,11 +345,12 @@ static int print_row(const struct show_out *o, const struct show_table *t, size_
     int rc = 0;
     buf_clear(line);
     for (size_t c = 0; c < t->column_count && rc == 0; c++) {
+        if (widths[c] == LEFT_OUT)
+            continue;
         buf_clear(cell);
         rc = add_visible(cell, t, &t->columns[c], cell_at(t, row, c));
         if (rc == 0)
-            rc =
-                add_aligned(o, t, line, cell->length ? cell->data : "", cell->length, c, widths[c]);
+            rc = add_aligned(o, t, line, cell->length ? cell->data : "", cell->length, c, widths);
     }
     if (rc == 0)
         fprintf(o->file, "%s\n", line->length ? line->data : "");
@@ -327,8 +364,9 @@ static int print_columns(
     struct buf line = buf_new(ROW_TEXT_MAX);
     int rc = 0;
     for (size_t c = 0; c < t->column_count && rc == 0; c++)
-        rc = add_aligned(
-            o, t, &line, t->columns[c].title, strlen(t->columns[c].title), c, widths[c]);
+        if (widths[c] != LEFT_OUT)
+            rc = add_aligned(
+                o, t, &line, t->columns[c].title, strlen(t->columns[c].title), c, widths);
     if (rc == 0)
         fprintf(o->file, "%s%s%s\n", show_on(o, SHOW_BOLD), line.data, show_off(o));
     for (size_t r = 0; r < show_table_rows(t) && rc == 0; r++)

@@ -32,17 +32,26 @@ enum show_type {
     SHOW_DURATION, /* integer, microseconds: 12.4 s */
     SHOW_TIME,     /* integer, wall clock in ms: ISO 8601 UTC, in CSV and JSON too */
     SHOW_ID,       /* integer: @1234; plain in CSV and JSON */
-    SHOW_NUMBER,   /* double with `decimals` digits */
+    SHOW_NUMBER,   /* double with so many decimals */
+    SHOW_MEAN,     /* double with so many decimals: 1,234.5 */
+    SHOW_BYTES,    /* double, bytes: 18.2 MB */
     SHOW_SHARE,    /* double, 0 to 1: 12.3 % */
     SHOW_BOOL,     /* integer: yes, no; true, false */
 };
+
+bool show_holds_text(enum show_type type);
+bool show_holds_double(enum show_type type); /* neither: an integer */
 
 struct show_column {
     const char *title; /* borrowed; the head in text */
     const char *key;   /* borrowed, static; the name in CSV and JSON */
     enum show_type type;
-    int decimals; /* SHOW_NUMBER */
+    int how; /* SHOW_NUMBER, SHOW_MEAN: decimals; | SHOW_SPARE */
 };
+
+/* Text goes without such columns where not all fit; the last one goes first. */
+#define SHOW_SPARE    0x100
+#define SHOW_DECIMALS 0xff
 
 /* 16 bytes a cell: 1 GB of cells and 1 GB of text bound what one table may take. */
 #define SHOW_CELLS_MAX (64 * 1024 * 1024)
@@ -66,7 +75,8 @@ size_t show_table_rows(const struct show_table *t);
 
 /* Prints the table in the sink's format: text with a head and aligned columns (nothing but the head
  * for an empty table), RFC 4180 CSV with a head, or a JSON array of objects. Where the columns do
- * not fit the terminal, text has some lines for each row in their place. */
+ * not fit the terminal, even without the spare ones, text has some lines for each row in their
+ * place. */
 int show_table(const struct show_out *o, const struct show_table *t, struct err *e) MUST_USE;
 
 /* The rows as an array of objects, to be put into a larger answer; owned by the caller

@@ -127,6 +127,43 @@ static void a_table_too_wide_for_the_terminal_has_lines_for_each_row(void **stat
                      "state  -\n");
 }
 
+static void spare_columns_go_before_anything_is_cut(void **state)
+{
+    (void)state;
+    static const struct show_column some[] = {
+        {"class", "class", SHOW_NAME, 0},
+        {"first", "first", SHOW_COUNT, SHOW_SPARE},
+        {"label", "label", SHOW_WORD, 0},
+        {"a file", "slope", SHOW_MEAN, 1},
+        {"size", "size", SHOW_BYTES, SHOW_SPARE},
+    };
+    static const struct {
+        size_t width;
+        const char *wanted;
+    } cases[] = {
+        {52, "class         first  label            a file    size\n"
+             "SessionState  1,000  after-snapshot  1,234.5  1.5 KB\n"},
+        {51, "class         first  label            a file\n"
+             "SessionState  1,000  after-snapshot  1,234.5\n"},
+        {43, "class         label            a file\n"
+             "SessionState  after-snapshot  1,234.5\n"},
+        {36, "class         label           a file\n"
+             "SessionState  after-…apshot  1,234.5\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sheet s;
+        struct show_table *t = show_table_new(some, sizeof some / sizeof *some);
+        show_add_word(t, "SessionState");
+        show_add_integer(t, 1000);
+        show_add_word(t, "after-snapshot");
+        show_add_number(t, 1234.49);
+        show_add_number(t, 1536);
+        sheet_open(&s, SHOW_TEXT, cases[i].width, true);
+        print(&s, t);
+        sheet_assert(&s, cases[i].wanted);
+    }
+}
+
 static void a_path_is_never_cut(void **state)
 {
     static const struct show_column path[] = {
@@ -438,6 +475,7 @@ int main(void)
         cmocka_unit_test(a_table_is_aligned_and_cannot_command_the_terminal),
         cmocka_unit_test(a_table_fits_the_terminal),
         cmocka_unit_test(a_table_too_wide_for_the_terminal_has_lines_for_each_row),
+        cmocka_unit_test(spare_columns_go_before_anything_is_cut),
         cmocka_unit_test(a_path_is_never_cut),
         cmocka_unit_test(prose_is_filled_and_examples_stand),
         cmocka_unit_test(csv_is_read_by_other_programs),

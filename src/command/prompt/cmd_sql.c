@@ -119,7 +119,7 @@ static struct show_table *make_table(const struct answer *a, struct show_column 
 {
     for (int i = 0; i < a->columns; i++) {
         columns[i] = (struct show_column){.title = a->names[i], .key = a->names[i]};
-        columns[i].type = type_of(a, i, &columns[i].decimals);
+        columns[i].type = type_of(a, i, &columns[i].how);
     }
     struct show_table *t = show_table_new(columns, (size_t)a->columns);
     for (size_t i = 0; i < a->rows * (size_t)a->columns; i++) {
