@@ -7,12 +7,14 @@
  *
  * trying sends one request of each kind and looks at what comes back. warming sends even rounds
  * until the floor rises by the same from round to round, which is what a warm program does, leak or
- * not. imaging waits for a snapshot; rebasing reads the floor again after it. */
+ * not. imaging waits for a snapshot of each thread that grows; rebasing reads the floors again
+ * after them. */
 #include "collect/probe.h"
 
 #include "base/clock.h"
 #include "base/text.h"
 #include "collect/generator.h"
+#include "collect/growers.h"
 #include "collect/mix.h"
 
 #include <assert.h>
@@ -27,13 +29,22 @@
 #define STEADY_BYTES    32768           /* two rises that differ by less are the same */
 #define STEADY_SHARE    0.1             /* of the rise */
 #define ROUND_US        (2 * 1000000LL) /* a round that takes longer has fewer requests, unless asked */
-#define ATTACH_WAIT_US  300000 /* for workers, which are attached after their main thread */
-#define SHOW_US         100000 /* progress */
-#define FAILED_SHARE    0.5    /* of a round: then there is no server to probe */
-#define ROUTES_MAX      402    /* as many as a run knows */
+#define ATTACH_WAIT_US  300000   /* for workers, which are attached after their main thread */
+#define SHOW_US         100000   /* progress */
+#define FAILED_SHARE    0.5      /* of a round: then there is no server to probe */
+#define WARM_GROWTH     16384.0  /* a thread that rises by less in a warm round does not show */
+#define LATER_GROWTH    131072.0 /* one that grows by more was overlooked then */
+#define ROUTES_MAX      402      /* as many as a run knows */
 #define SNAPSHOT_REASON "probe"
 
 enum step { ATTACHING, TRYING, WARMING, BASE, LOADING, MEASURING, IMAGING, REBASING, OVER };
+
+struct isolate {   /* a target's heap */
+    double floor;  /* the latest */
+    double base;   /* the one at the start, with what snapshots have left behind since */
+    double growth; /* of the last warm-up round, later since the start */
+    bool known, imaged;
+};
 
 struct probe {
     struct run *run;
@@ -58,6 +69,10 @@ struct probe {
     int steady;                   /* rises alike, one after the other */
     size_t floor_target;          /* index of the target whose floor is read */
     double floor_sum;
+    struct isolate *isolates; /* by target */
+    size_t isolate_count;
+    size_t images[GROWERS_MAX]; /* targets that have their snapshots taken, one after the other */
+    size_t image_count, image_at;
     int64_t floor_us, last_snapshot_us;
     int64_t unserved; /* sent in a row while the target ended none */
     bool told_unserved, told_refused, told_status;
@@ -377,6 +392,47 @@ static bool wants_snapshot(const struct probe *p)
     return false;
 }
 
+/* ---- snapshots of threads that grow ---- */
+
+/* Workers that run one file are one program; those of a text that was handed over may be any. */
+static const char *program_of(const struct run_target *t)
+{
+    bool file = t->identity.url[0] == '/' || strncmp(t->identity.url, "file:", 5) == 0;
+    return t->identity.kind == TARGET_WORKER && file ? t->identity.url : NULL;
+}
+
+static int choose_images(struct probe *p, struct err *e)
+{
+    struct grower *list = calloc(p->isolate_count + 1, sizeof *list);
+    if (!list)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < p->isolate_count; i++) {
+        const struct isolate *isolate = &p->isolates[i];
+        const struct run_target *t = run_target_at(p->run, i);
+        list[i] = (struct grower){
+            isolate->growth, isolate->known && t->attached, isolate->imaged, program_of(t)};
+    }
+    p->image_at = 0;
+    p->image_count = growers_choose(list, p->isolate_count,
+        p->round_count == 1 ? WARM_GROWTH : LATER_GROWTH, p->facts.target, p->images);
+    free(list);
+    return 0;
+}
+
+/* The next one; after the last the floors are read anew. */
+static void take_image(struct probe *p)
+{
+    for (; p->image_at < p->image_count; p->image_at++)
+        if (run_take_snapshot(p->run, p->images[p->image_at], SNAPSHOT_REASON))
+            return;
+    if ((int64_t)p->round_count - 1 == p->facts.rounds_wanted) {
+        next_round(p); /* there is none */
+        return;
+    }
+    p->step = REBASING;
+    take_floor(p);
+}
+
 /* The floor after a round, or before the first one. */
 static void measured(struct probe *p)
 {
@@ -394,14 +450,16 @@ static void measured(struct probe *p)
     if (p->step == MEASURING)
         check_served(p);
     memcpy(p->base, p->sums, ROUTES_MAX * sizeof *p->base);
-    if (wants_snapshot(p)) {
-        p->step = IMAGING;
-        p->last_snapshot_us = now;
-        if (!run_take_snapshot(p->run, p->facts.target, SNAPSHOT_REASON))
-            next_round(p);
+    if (!wants_snapshot(p)) {
+        next_round(p);
         return;
     }
-    next_round(p);
+    p->step = IMAGING;
+    p->last_snapshot_us = now;
+    if (choose_images(p, &e) == 0)
+        take_image(p);
+    else
+        fail(p, &e);
 }
 
 static void all_floors_read(struct probe *p)
@@ -419,11 +477,40 @@ static void all_floors_read(struct probe *p)
 
 static void next_floor(struct probe *p);
 
+static int note_isolate(struct probe *p, size_t index, double bytes, struct err *e)
+{
+    if (index >= p->isolate_count) {
+        struct isolate *grown = realloc(p->isolates, (index + 1) * sizeof *grown);
+        if (!grown)
+            return err_set(e, ERR_NOMEM, "out of memory");
+        memset(grown + p->isolate_count, 0, (index + 1 - p->isolate_count) * sizeof *grown);
+        p->isolates = grown;
+        p->isolate_count = index + 1;
+    }
+    struct isolate *isolate = &p->isolates[index];
+    if (p->step == WARMING)
+        isolate->growth = isolate->known ? bytes - isolate->floor : 0;
+    else if (p->step == BASE || !isolate->known)
+        isolate->base = bytes;
+    else if (p->step == REBASING)
+        isolate->base += bytes - isolate->floor;
+    else
+        isolate->growth = bytes - isolate->base;
+    isolate->floor = bytes;
+    isolate->known = true;
+    return 0;
+}
+
 static void got_floor(void *arg, const struct run_floor *floor, const struct err *why)
 {
     struct probe *p = arg;
+    struct err e = ERR_NONE;
     if (p->step == OVER)
         return;
+    if (floor && note_isolate(p, p->floor_target, floor->bytes, &e) != 0) {
+        fail(p, &e);
+        return;
+    }
     if (floor) {
         p->floor_sum += floor->bytes;
         add_counts(p, run_target_at(p->run, p->floor_target), floor);
@@ -536,13 +623,12 @@ static void on_snapshot(void *arg, const struct run_target *t, const char *trigg
     p->handlers->snapshot(p->arg, t, trigger, path, outcome, again);
     if (p->step != IMAGING)
         return;
-    p->rounds[p->round_count - 1].snapshot = outcome->state == CAPTURE_COMPLETE;
-    if ((int64_t)p->round_count - 1 == p->facts.rounds_wanted) {
-        next_round(p); /* there is none */
-        return;
-    }
-    p->step = REBASING;
-    take_floor(p);
+    bool complete = outcome->state == CAPTURE_COMPLETE;
+    p->rounds[p->round_count - 1].snapshot |= complete;
+    if (p->images[p->image_at] < p->isolate_count)
+        p->isolates[p->images[p->image_at]].imaged |= complete;
+    p->image_at++;
+    take_image(p);
 }
 
 static void on_ended(void *arg, const char *reason, const struct err *why)
@@ -646,6 +732,7 @@ void probe_free(struct probe *p)
     }
     free(p->routes);
     free(p->rounds);
+    free(p->isolates);
     free(p->base);
     free(p->sums);
     free(p);

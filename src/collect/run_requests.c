@@ -19,7 +19,9 @@
 #define FLOOR_SPACE_MS 1000 /* a busy server may collect several times a second */
 #define LABEL_SIZE     (REQUESTS_METHOD_MAX + 16)
 #define GC_DEADLINE_US (120 * 1000000LL) /* about 1 ms a MB */
-#define EVENT_TEXT_MAX (4 * 1024 * 1024) /* ROUTES_MAX routes of REQUESTS_TEXT_MAX bytes */
+#define OTHERS_MAX     200
+/* ROUTES_MAX routes of REQUESTS_TEXT_MAX bytes, and others */
+#define EVENT_TEXT_MAX (6 * 1024 * 1024)
 
 /* ---- rows ---- */
 
@@ -187,11 +189,12 @@ static struct run_floor *keep_floor(struct watched *w, const struct request_floo
     return floor;
 }
 
-static int add_route_json(struct buf *b, const struct run_route *route, int64_t count, bool first)
+static int add_route_json(
+    struct buf *b, const char *method, const char *path, int64_t count, bool first)
 {
     cJSON *item = cJSON_CreateArray();
-    cJSON_AddItemToArray(item, cJSON_CreateString(route->method));
-    cJSON_AddItemToArray(item, cJSON_CreateString(route->path));
+    cJSON_AddItemToArray(item, cJSON_CreateString(method));
+    cJSON_AddItemToArray(item, cJSON_CreateString(path));
     char *text = cJSON_PrintUnformatted(item);
     int rc = ERR_NOMEM;
     if (text) {
@@ -200,6 +203,55 @@ static int add_route_json(struct buf *b, const struct run_route *route, int64_t 
     }
     free(text);
     cJSON_Delete(item);
+    return rc;
+}
+
+/* Requests that have entered the process elsewhere, at the other threads, summed by route: they may
+ * be handed on. */
+struct others {
+    struct run_route list[OTHERS_MAX]; /* texts borrowed */
+    size_t count;
+};
+
+static void add_other(struct others *o, const struct run_route *route)
+{
+    size_t at = 0;
+    while (at < o->count && (strcmp(o->list[at].path, route->path) != 0 ||
+                                strcmp(o->list[at].method, route->method) != 0))
+        at++;
+    if (at == OTHERS_MAX)
+        at = OTHERS_MAX - 1;
+    if (at == o->count)
+        o->list[o->count++] = (struct run_route){route->method, route->path, 0};
+    o->list[at].requests += route->requests;
+}
+
+static void find_others(const struct watched *w, struct others *o)
+{
+    const struct run *r = w->run;
+    o->count = 0;
+    for (size_t i = 0; i < r->target_count; i++) {
+        const struct watched *other = r->targets[i];
+        const struct run_requests *q = &other->facts.requests;
+        if (other == w || other->link != w->link ||
+            other->facts.identity.pid != w->facts.identity.pid)
+            continue;
+        for (size_t k = 0; k < q->route_count; k++)
+            if (q->routes[k].requests)
+                add_other(o, &q->routes[k]);
+    }
+}
+
+static int add_others_json(struct buf *b, const struct watched *w)
+{
+    struct others *o = malloc(sizeof *o);
+    if (!o)
+        return ERR_NOMEM;
+    find_others(w, o);
+    int rc = o->count ? buf_add_text(b, "],\"others\":[") : 0;
+    for (size_t i = 0; i < o->count && rc == 0; i++)
+        rc = add_route_json(b, o->list[i].method, o->list[i].path, o->list[i].requests, i == 0);
+    free(o);
     return rc;
 }
 
@@ -236,8 +288,10 @@ static void record_floor(
         rc = buf_add_text(&detail, "\"routes\":[");
     for (size_t i = 0, written = 0; i < floor->route_count && rc == 0; i++)
         if (floor->counts[i])
-            rc = add_route_json(
-                &detail, &w->facts.requests.routes[i], floor->counts[i], written++ == 0);
+            rc = add_route_json(&detail, w->facts.requests.routes[i].method,
+                w->facts.requests.routes[i].path, floor->counts[i], written++ == 0);
+    if (rc == 0)
+        rc = add_others_json(&detail, w);
     if (rc == 0)
         rc = buf_add_text(&detail, "]}");
     store_row_clear(STORE_EVENTS, &event);
@@ -365,6 +419,17 @@ static void got_floor(void *arg, const struct sample *sample, const struct err *
         run_target_record_sample(arg, "after-gc", sample);
 }
 
+/* What has entered at the other threads by now goes into the floor as well. */
+static void ask_others(struct watched *w)
+{
+    const struct run *r = w->run;
+    for (size_t i = 0; i < r->target_count; i++) {
+        struct watched *other = r->targets[i];
+        if (other != w && other->link == w->link && other->target && run_requests_followed(other))
+            requests_ask_beat(other->follow);
+    }
+}
+
 static void collected(void *arg, const cJSON *result, const struct err *why)
 {
     struct watched *w = arg;
@@ -376,9 +441,10 @@ static void collected(void *arg, const cJSON *result, const struct err *why)
         return;
     if (why)
         run_say(r, w, true, "no collection: %s", why->text);
-    else if (run_requests_followed(w))
+    else if (run_requests_followed(w)) {
+        ask_others(w);
         requests_ask_floor(w->follow, w->gc_asked_us);
-    else if (w->target)
+    } else if (w->target)
         (void)!sampler_read(target_sampler(w->target), GC_DEADLINE_US, got_floor, w, &e);
     schedule_collection(w, guard_rest_us(pause_us, r->options.max_pause_share));
 }

@@ -25,11 +25,18 @@ struct sampler {
     pid_t host_pid;              /* whose rss is read here; 0: the target has to */
     char *object;                /* RemoteObject id of the function's object, owned */
     cJSON *spaces;               /* names of the heap's spaces, owned */
+    double old_limit;            /* of a worker's old generation, bytes; NAN: not known */
     sampler_ready_fn ready;
     void (*stopped)(void *arg);
     void *ready_arg, *stopped_arg;
     struct err problem; /* why it is not scripted though it should be; code 0: none */
 };
+
+/* Bytes, counts and times are neither negative nor beyond what a double counts exactly. */
+static double plausible(double figure)
+{
+    return figure >= 0 && figure <= 0x1p53 ? figure : NAN;
+}
 
 /* ---- installing ---- */
 
@@ -54,13 +61,19 @@ static void do_without(struct sampler *s, const struct err *why)
         s->ready(s->ready_arg, &e);
 }
 
-static void got_spaces(void *arg, const cJSON *result, const struct err *why)
+static void got_about(void *arg, const cJSON *result, const struct err *why)
 {
     struct sampler *s = arg;
     struct err e = ERR_NONE;
-    const char *names;
-    if (!why && ask_text(result, &names, &e) == 0 && strlen(names) <= SPACES_TEXT_MAX)
-        s->spaces = cJSON_Parse(names);
+    const char *text;
+    cJSON *about = NULL;
+    if (!why && ask_text(result, &text, &e) == 0 && strlen(text) <= SPACES_TEXT_MAX)
+        about = cJSON_Parse(text);
+    const cJSON *old = cJSON_GetObjectItemCaseSensitive(about, "old");
+    if (cJSON_IsNumber(old))
+        s->old_limit = plausible(old->valuedouble);
+    s->spaces = cJSON_DetachItemFromObjectCaseSensitive(about, "spaces");
+    cJSON_Delete(about);
     s->ready(s->ready_arg, NULL); /* without names the readings still hold everything else */
 }
 
@@ -73,8 +86,8 @@ static void installed(void *arg, const cJSON *result, const struct err *why)
     if (rc == 0 && !(s->object = strdup(object)))
         rc = err_set(&e, ERR_NOMEM, "out of memory");
     if (rc == 0)
-        rc = ask_call_on(s->session, s->object, "function(){return this.spaces()}",
-            INSTALL_DEADLINE_US, got_spaces, s, &e);
+        rc = ask_call_on(s->session, s->object, "function(){return this.about()}",
+            INSTALL_DEADLINE_US, got_about, s, &e);
     if (rc) {
         free(s->object);
         s->object = NULL;
@@ -105,6 +118,7 @@ int sampler_new(struct cdp_session *session, bool scripted, pid_t host_pid, int6
         .host_pid = host_pid,
         .ready = ready,
         .ready_arg = arg,
+        .old_limit = NAN,
         .problem = ERR_NONE};
     if (!scripted) {
         rc = cdp_call(
@@ -132,6 +146,11 @@ const char *sampler_object(const struct sampler *s)
     return s->object;
 }
 
+double sampler_old_limit(const struct sampler *s)
+{
+    return s->old_limit;
+}
+
 /* ---- reading ---- */
 
 struct reading {
@@ -140,12 +159,6 @@ struct reading {
     sample_fn fn;
     void *arg;
 };
-
-/* Bytes, counts and times are neither negative nor beyond what a double counts exactly. */
-static double plausible(double figure)
-{
-    return figure >= 0 && figure <= 0x1p53 ? figure : NAN;
-}
 
 static double number_at(const cJSON *array, int index)
 {
@@ -219,8 +232,10 @@ static void got_reading(void *arg, const cJSON *result, const struct err *why)
         rc = ask_text(result, &text, &e);
         if (rc == 0)
             rc = sampler_parse(text, s->spaces, &sample, &spaces, &e);
-        if (rc == 0)
+        if (rc == 0) {
             read_rss(s, &sample);
+            sample.heap_limit = fmin(sample.heap_limit, s->old_limit); /* which may be NAN */
+        }
     } else if (rc == 0) {
         struct proto_runtime_get_heap_usage_result r;
         rc = proto_runtime_get_heap_usage_result_decode(result, &r, &e);

@@ -13,7 +13,8 @@ struct sampler;
 /* One reading; sizes in bytes, NAN where the runtime does not tell. */
 struct sample {
     int64_t wall_ms; /* when it was asked for */
-    double heap_used, heap_total, external, array_buffers, rss, heap_limit;
+    double heap_used, heap_total, external, array_buffers, rss;
+    double heap_limit; /* V8's; of a worker thread with a lower one of its own that */
     double gc_count, gc_major, gc_ms;        /* since we attached */
     double loop_delay_ms, loop_delay_max_ms; /* since the reading before */
     double loop_utilization;                 /* 0 to 1, since the reading before */
@@ -36,6 +37,10 @@ int sampler_read(
 /* The object in the target that readings come from: it lives as long as the session does, so its
  * heap object id tells whether ids were reset. NULL before ready. */
 const char *sampler_object(const struct sampler *s);
+
+/* What the old generation of a worker thread's heap may hold, bytes; NAN: of other targets, where
+ * heap_limit counts a young generation, too. Known when ready. */
+double sampler_old_limit(const struct sampler *s);
 
 /* Has V8 leave objects where they are in its full collections (still), or compact them again as it
  * does by itself. An object that it moves after a recording has counted it loses its stack

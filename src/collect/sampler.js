@@ -78,9 +78,16 @@
 
     const ms = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - resolutionMs) || 0;
 
+    // What a worker thread's heap may hold is told here only: V8's limit counts a young generation that is
+    // many times larger in a small worker. Empty in the main thread.
+    const { maxOldGenerationSizeMb } = builtin('worker_threads').resourceLimits ?? {};
+
     const sampler = {
         stayStill,
-        spaces: () => JSON.stringify(v8.getHeapSpaceStatistics().map((space) => space.space_name)),
+        about: () => JSON.stringify({
+            spaces: v8.getHeapSpaceStatistics().map((space) => space.space_name),
+            old: maxOldGenerationSizeMb === undefined ? null : maxOldGenerationSizeMb * 1048576,
+        }),
         // needsRss: heaptap cannot read it itself, because the process is not of its host.
         read(needsRss) {
             beats++;

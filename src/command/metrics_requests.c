@@ -26,7 +26,7 @@ static int judge_target(void *arg, struct floors *floors, struct err *e)
     struct kept_routes *kept = arg;
     struct routes_estimate estimates[FLOORS_ROUTES_MAX];
     struct routes_summary summary;
-    int rc = floors_judge(floors, false, estimates, &summary, e);
+    int rc = floors_judge(floors, false, estimates, &summary, NULL, e);
     if (rc)
         return rc;
     struct kept_route *grown =

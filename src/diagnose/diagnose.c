@@ -2,6 +2,7 @@
 #include "diagnose/diagnose.h"
 
 #include "base/text.h"
+#include "diagnose/crew.h"
 #include "diagnose/judge.h"
 #include "diagnose/lines.h"
 #include "diagnose/merge.h"
@@ -38,19 +39,20 @@ static bool is_worse(const struct judged *a, const struct judged *b)
     return a->judgement.readings > b->judgement.readings;
 }
 
-static const char *short_title(const struct evidence_target *t)
+static const char *after_slash(const char *text)
 {
-    const char *slash = strrchr(t->title, '/');
-    return slash && slash[1] ? slash + 1 : t->title;
+    const char *slash = strrchr(text, '/');
+    return slash && slash[1] ? slash + 1 : text;
 }
 
-/* "server.js (worker of pid 4711)" */
+/* "server.js (pid 4711)", "[worker 1] of render.js (worker of pid 4711)" */
 static char *target_name(const struct evidence_target *t)
 {
-    bool worker = strcmp(t->kind, "worker") == 0;
-    return t->pid ? text_format("%.100s (%spid %lld)", short_title(t), worker ? "worker of " : "",
-                        (long long)t->pid)
-                  : text_format("%.100s (%.20s)", short_title(t), t->kind);
+    bool worker = strcmp(t->kind, "worker") == 0, file = worker && *t->url;
+    return t->pid ? text_format("%.100s%s%.100s (%spid %lld)", after_slash(t->title),
+                        file ? " of " : "", file ? after_slash(t->url) : "",
+                        worker ? "worker of " : "", (long long)t->pid)
+                  : text_format("%.100s (%.20s)", after_slash(t->title), t->kind);
 }
 
 static int note_other(struct diagnosis *d, const struct judged *other, struct err *e)
@@ -76,6 +78,22 @@ static int note_other(struct diagnosis *d, const struct judged *other, struct er
 
 #define OTHERS_NOTED 8
 
+/* Workers like the one that the answer is about need no line each. */
+static int note_alike(struct diagnosis *d, const struct judged *list, size_t count,
+    const struct judged *chosen, struct err *e)
+{
+    size_t alike = 0, growing = 0;
+    for (size_t i = 0; i < count; i++)
+        if (&list[i] != chosen && crew_alike(list[i].target, chosen->target)) {
+            alike++;
+            growing += diagnosis_grows(list[i].judgement.verdict);
+        }
+    if (alike == 0)
+        return 0;
+    return diagnosis_note(d, e, "%zu other worker%s of the same file: %zu grow%s, too", alike,
+        alike == 1 ? "" : "s", growing, growing == 1 ? "s" : "");
+}
+
 /* Which of the targets the answer is about, and a line on each of the others. */
 static int note_targets(struct diagnosis *d, const struct judged *list, size_t count,
     const struct judged *chosen, struct err *e)
@@ -87,9 +105,12 @@ static int note_targets(struct diagnosis *d, const struct judged *list, size_t c
         rc = diagnosis_note(d, e, "of %zu targets this is number %lld, %s", count,
             (long long)chosen->target->id, name);
     free(name);
+    if (rc == 0)
+        rc = note_alike(d, list, count, chosen, e);
     for (int pass = 0; pass < 2; pass++) /* those that grow first */
         for (size_t i = 0; i < count && rc == 0 && noted < OTHERS_NOTED; i++)
-            if (&list[i] != chosen && diagnosis_grows(list[i].judgement.verdict) == (pass == 0)) {
+            if (&list[i] != chosen && !crew_alike(list[i].target, chosen->target) &&
+                diagnosis_grows(list[i].judgement.verdict) == (pass == 0)) {
                 rc = note_other(d, &list[i], e);
                 noted++;
             }
@@ -445,8 +466,8 @@ static int weigh_suspects(struct diagnosis *d, const struct trend *t, struct err
 
 /* ---- one target of a run ---- */
 
-static int diagnose_target(
-    struct diagnosis *d, struct judged *chosen, const struct diagnose_options *o, struct err *e)
+static int diagnose_target(struct diagnosis *d, const struct evidence *all, struct judged *chosen,
+    const struct diagnose_options *o, struct err *e)
 {
     const struct evidence_target *t = chosen->target;
     int64_t first_ms = 0, last_ms = 0;
@@ -461,7 +482,7 @@ static int diagnose_target(
     if (rc == 0)
         rc = merge_classes(d, t, growth, e);
     if (rc == 0)
-        rc = merge_routes(d, t, first_ms, last_ms, e);
+        rc = merge_routes(d, all, t, first_ms, last_ms, e);
     if (rc == 0)
         rc = lines_merge(d, t, e);
     if (rc == 0)
@@ -486,6 +507,26 @@ static int judge_all(const struct evidence *r, struct judged *list, struct err *
     return rc;
 }
 
+static size_t whole_snapshots(const struct evidence_target *t)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < t->snapshot_count; i++)
+        count += t->snapshots[i].complete && !t->snapshots[i].timeline;
+    return count;
+}
+
+/* Of workers that are alike and all grow, the one that most is known of. */
+static struct judged *find_imaged(struct judged *list, size_t count, struct judged *chosen)
+{
+    struct judged *best = chosen;
+    for (size_t i = 0; i < count; i++)
+        if (crew_alike(list[i].target, chosen->target) &&
+            list[i].judgement.verdict == chosen->judgement.verdict &&
+            whole_snapshots(list[i].target) > whole_snapshots(best->target))
+            best = &list[i];
+    return best;
+}
+
 static int choose_target(
     struct judged *list, size_t count, int64_t target_id, struct judged **ret, struct err *e)
 {
@@ -493,6 +534,8 @@ static int choose_target(
     for (size_t i = 0; i < count; i++)
         if (target_id ? list[i].target->id == target_id : !chosen || is_worse(&list[i], chosen))
             chosen = &list[i];
+    if (chosen && !target_id)
+        chosen = find_imaged(list, count, chosen);
     if (!chosen && target_id)
         return err_set(e, ERR_USAGE, "the run has no target %lld; it has 1 to %zu",
             (long long)target_id, count);
@@ -521,7 +564,7 @@ int diagnose_run(struct reader *record, const char *run_id, const struct diagnos
     if (rc == 0 && !chosen)
         rc = diagnosis_note(d, e, "the run has attached to no target: nothing was measured");
     if (rc == 0 && chosen)
-        rc = diagnose_target(d, chosen, o, e);
+        rc = diagnose_target(d, r, chosen, o, e);
     if (rc == 0 && chosen)
         rc = note_targets(d, list, r->target_count, chosen, e);
     if (rc == 0 && r->watching)

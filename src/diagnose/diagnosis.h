@@ -49,6 +49,7 @@ struct diagnosis_route {
     char *method, *route;
     double bytes, low, high; /* kept a request */
     double instances;        /* of the suspect, a request */
+    bool elsewhere;          /* its requests enter at another thread of the process */
 };
 
 struct diagnosis_site {

@@ -119,6 +119,7 @@ static void put_routes(struct writer *w, cJSON *to, const struct diagnosis_suspe
         put_number(w, o, "low", round(r->low));
         put_number(w, o, "high", round(r->high));
         put_number(w, o, "instances_per_request", r->instances);
+        put(w, o, "other_thread", cJSON_CreateBool(r->elsewhere));
     }
 }
 

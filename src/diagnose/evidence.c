@@ -110,11 +110,14 @@ static int add_target(struct evidence *r, struct reader_rows *rows, struct err *
         .heap_limit = number(rows, 8),
         .memory_limit = NAN,
         .gone = is_text(rows, 9, "gone"),
-        .attached = is_text(rows, 9, "attached")};
-    if (!t.kind || !t.title || !t.version || ADD(r->targets, r->target_count, t, e) != 0) {
+        .attached = is_text(rows, 9, "attached"),
+        .url = text(rows, 10)};
+    if (!t.kind || !t.title || !t.version || !t.url ||
+        ADD(r->targets, r->target_count, t, e) != 0) {
         free(t.kind);
         free(t.title);
         free(t.version);
+        free(t.url);
         return err_set(e, ERR_NOMEM, "out of memory");
     }
     r->watching |= r->open && t.attached;
@@ -367,7 +370,7 @@ static int keep_floors(void *arg, struct floors *floors, struct err *e)
         return err_set(e, ERR_NOMEM, "out of memory");
     for (size_t i = 0; i < routes; i++) {
         copy.routes[i] = floors->routes[i];
-        floors->routes[i] = (struct floors_route){NULL, NULL};
+        floors->routes[i] = (struct floors_route){NULL, NULL, false};
     }
     t->floors = copy;
     floors->wall_ms = NULL;
@@ -389,6 +392,45 @@ static int level_floors(struct evidence_target *t, struct err *e)
     floors_level(&t->floors, taken, count);
     free(taken);
     return 0;
+}
+
+/* ---- resident memory of several threads ---- */
+
+/* What a thread accounts for in its process's resident memory. */
+static double of_thread(const struct evidence_reading *r)
+{
+    double bytes = r->heap_total + r->external + r->snapshots_left;
+    return isfinite(bytes) ? bytes : 0;
+}
+
+/* To each reading of the main thread the one of the worker that is nearest in time; none after it
+ * ended. */
+static void add_thread(struct evidence_target *main_thread, const struct evidence_target *worker)
+{
+    size_t at = 0, count = worker->reading_count;
+    int64_t last_ms = count ? worker->readings[count - 1].wall_ms : 0;
+    for (size_t i = 0; i < main_thread->reading_count && count; i++) {
+        struct evidence_reading *r = &main_thread->readings[i];
+        while (at + 1 < count && llabs(worker->readings[at + 1].wall_ms - r->wall_ms) <=
+                                     llabs(worker->readings[at].wall_ms - r->wall_ms))
+            at++;
+        if (!worker->gone || r->wall_ms <= last_ms)
+            r->of_threads += of_thread(&worker->readings[at]);
+    }
+}
+
+/* Resident memory is the process's: what grows in a worker is not the main thread's. */
+static void share_rss(struct evidence *r)
+{
+    for (size_t i = 0; i < r->target_count; i++) {
+        struct evidence_target *worker = &r->targets[i];
+        struct evidence_target *main_thread =
+            worker->parent_id ? find_target(r, worker->parent_id) : NULL;
+        if (!main_thread || main_thread == worker)
+            continue;
+        worker->shares_rss = true;
+        add_thread(main_thread, worker);
+    }
 }
 
 /* ---- the whole ---- */
@@ -434,6 +476,8 @@ int evidence_read(struct reader *reader, const char *run_id, struct evidence **r
     for (size_t i = 0; rc == 0 && i < r->target_count; i++)
         rc = level_floors(&r->targets[i], e);
     if (rc == 0)
+        share_rss(r);
+    if (rc == 0)
         *ret = r;
     else
         evidence_free(r);
@@ -470,6 +514,7 @@ static void free_target(struct evidence_target *t)
     free(t->kind);
     free(t->title);
     free(t->version);
+    free(t->url);
     free(t->readings);
     free(t->load);
     free(t->snapshots);

@@ -13,6 +13,7 @@ struct evidence_reading {
     bool before_snapshot;
     double snapshots_left; /* bytes of rss, beside heap and external, that snapshots have left so
                               far */
+    double of_threads;     /* bytes of rss that the process's worker threads account for then */
 };
 
 /* Requests in progress in one second, on average. */
@@ -51,9 +52,11 @@ struct evidence_class {
 };
 
 struct evidence_target {
-    int64_t id, parent_id, pid;        /* 0: none, unknown */
-    char *kind, *title, *version;      /* owned; "node", its title, "node v22.1.0" */
-    bool gone, attached;               /* it ended before the run; it is watched now */
+    int64_t id, parent_id, pid;   /* 0: none, unknown */
+    char *kind, *title, *version; /* owned; "node", its title, "node v22.1.0" */
+    char *url;                    /* owned; of its script, "" if unknown */
+    bool gone, attached;          /* it ended before the run; it is watched now */
+    bool shares_rss; /* a worker whose main thread is there, too: resident memory is judged there */
     double heap_limit, memory_limit;   /* bytes; NAN: none known. V8's, the control group's */
     struct evidence_reading *readings; /* oldest first */
     size_t reading_count;

@@ -20,15 +20,16 @@ struct series { /* the floors of one target, newest first as they are read */
 
 /* ---- one floor ---- */
 
-static size_t route_index(struct series *s, const char *method, const char *path)
+static size_t route_index(struct series *s, const char *method, const char *path, bool elsewhere)
 {
     for (size_t i = 0; i < s->route_count; i++)
-        if (strcmp(s->routes[i].path, path) == 0 && strcmp(s->routes[i].method, method) == 0)
+        if (s->routes[i].elsewhere == elsewhere && strcmp(s->routes[i].path, path) == 0 &&
+            strcmp(s->routes[i].method, method) == 0)
             return i;
     if (s->route_count == FLOORS_ROUTES_MAX)
         return FLOORS_ROUTES_MAX;
     struct floors_route *added = &s->routes[s->route_count];
-    *added = (struct floors_route){.method = strdup(method), .path = strdup(path)};
+    *added = (struct floors_route){strdup(method), strdup(path), elsewhere};
     if (!added->method || !added->path) {
         free(added->method);
         free(added->path);
@@ -44,12 +45,26 @@ static bool is_size(const cJSON *item)
     return cJSON_IsNumber(item) && item->valuedouble >= 0 && item->valuedouble <= SIZE_LIMIT;
 }
 
+static void add_counts(struct series *s, size_t row, const cJSON *routes, bool elsewhere)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, routes)
+    {
+        const char *method = cJSON_GetStringValue(cJSON_GetArrayItem(item, 0));
+        const char *path = cJSON_GetStringValue(cJSON_GetArrayItem(item, 1));
+        const cJSON *count = cJSON_GetArrayItem(item, 2);
+        size_t i = method && path && is_size(count) ? route_index(s, method, path, elsewhere)
+                                                    : FLOORS_ROUTES_MAX;
+        if (i < FLOORS_ROUTES_MAX)
+            s->counts[row * FLOORS_ROUTES_MAX + i] = count->valuedouble;
+    }
+}
+
 /* What is no floor is left out: the record may come from another hand. */
 static void add_floor(struct series *s, const char *detail, size_t length, int64_t wall_ms)
 {
     cJSON *tree = NULL;
     struct err ignored = ERR_NONE;
-    const cJSON *item;
     if (s->floor_count == FLOORS_MAX || json_parse(detail, length, &tree, &ignored) != 0)
         return;
     const cJSON *bytes = cJSON_GetObjectItemCaseSensitive(tree, "floor");
@@ -61,16 +76,8 @@ static void add_floor(struct series *s, const char *detail, size_t length, int64
         s->wall_ms[row] = wall_ms;
         s->forced[row] = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(tree, "forced"));
         s->external[row] = is_size(external) ? external->valuedouble : NAN;
-        cJSON_ArrayForEach(item, routes)
-        {
-            const char *method = cJSON_GetStringValue(cJSON_GetArrayItem(item, 0));
-            const char *path = cJSON_GetStringValue(cJSON_GetArrayItem(item, 1));
-            const cJSON *count = cJSON_GetArrayItem(item, 2);
-            size_t i =
-                method && path && is_size(count) ? route_index(s, method, path) : FLOORS_ROUTES_MAX;
-            if (i < FLOORS_ROUTES_MAX)
-                s->counts[row * FLOORS_ROUTES_MAX + i] = count->valuedouble;
-        }
+        add_counts(s, row, routes, false);
+        add_counts(s, row, cJSON_GetObjectItemCaseSensitive(tree, "others"), true);
     }
     cJSON_Delete(tree);
 }
@@ -233,23 +240,31 @@ void floors_level(struct floors *f, const int64_t *taken_ms, size_t count)
 
 /* ---- routes ---- */
 
-/* Only those whose external memory is known. */
-static int judge_external(const struct floors *floors, struct routes_estimate *ret_estimates,
-    struct routes_summary *ret, struct err *e)
+/* Of the kind that is wanted the counts, of the other none. */
+static void copy_counts(const struct floors *f, size_t row, bool elsewhere, double *ret)
 {
-    size_t routes = floors->route_count, count = 0;
-    double *bytes = calloc(floors->count + 1, sizeof *bytes);
-    double *counts = calloc(floors->count * routes + 1, sizeof *counts);
-    bool *forced = calloc(floors->count + 1, sizeof *forced);
+    for (size_t j = 0; j < f->route_count; j++)
+        ret[j] = f->routes[j].elsewhere == elsewhere ? f->counts[row * f->route_count + j] : 0;
+}
+
+/* Floors where the memory is not known are left out. */
+static int judge_kind(const struct floors *f, bool external, bool elsewhere,
+    struct routes_estimate *ret_estimates, struct routes_summary *ret, struct err *e)
+{
+    size_t routes = f->route_count, count = 0;
+    const double *values = external ? f->external : f->bytes;
+    double *bytes = calloc(f->count + 1, sizeof *bytes);
+    double *counts = calloc(f->count * routes + 1, sizeof *counts);
+    bool *forced = calloc(f->count + 1, sizeof *forced);
     int rc = bytes && counts && forced ? 0 : err_set(e, ERR_NOMEM, "out of memory");
-    for (size_t i = 0; rc == 0 && i < floors->count; i++) {
-        if (isnan(floors->external[i]))
+    for (size_t i = 0; rc == 0 && i < f->count; i++) {
+        if (isnan(values[i]))
             continue;
-        bytes[count] = floors->external[i];
-        forced[count] = floors->forced[i];
-        memcpy(&counts[count++ * routes], &floors->counts[i * routes], routes * sizeof *counts);
+        bytes[count] = values[i];
+        forced[count] = f->forced && f->forced[i];
+        copy_counts(f, i, elsewhere, &counts[count++ * routes]);
     }
-    struct routes_input in = {count, routes, bytes, counts, forced};
+    struct routes_input in = {count, routes, bytes, counts, f->forced ? forced : NULL};
     if (rc == 0)
         rc = routes_estimate(&in, ret_estimates, ret, e);
     free(bytes);
@@ -258,11 +273,35 @@ static int judge_external(const struct floors *floors, struct routes_estimate *r
     return rc;
 }
 
-int floors_judge(const struct floors *floors, bool external, struct routes_estimate *ret_estimates,
-    struct routes_summary *ret, struct err *e)
+static bool had_requests(const struct floors *f, bool elsewhere)
 {
-    struct routes_input in = {
-        floors->count, floors->route_count, floors->bytes, floors->counts, floors->forced};
-    return external ? judge_external(floors, ret_estimates, ret, e)
-                    : routes_estimate(&in, ret_estimates, ret, e);
+    for (size_t j = 0; j < f->route_count && f->count; j++)
+        if (f->routes[j].elsewhere == elsewhere &&
+            f->counts[(f->count - 1) * f->route_count + j] > 0)
+            return true;
+    return false;
+}
+
+int floors_judge(const struct floors *floors, bool external, struct routes_estimate *ret_estimates,
+    struct routes_summary *ret, bool *ret_elsewhere, struct err *e)
+{
+    bool here = had_requests(floors, false), elsewhere = had_requests(floors, true);
+    bool only_elsewhere = elsewhere && !here;
+    int rc = judge_kind(floors, external, only_elsewhere, ret_estimates, ret, e);
+    if (ret_elsewhere)
+        *ret_elsewhere = only_elsewhere;
+    if (rc || !elsewhere || !here || ret->verdict != ROUTES_UNEXPLAINED)
+        return rc;
+    struct routes_summary other;
+    struct routes_estimate *estimates = calloc(floors->route_count, sizeof *estimates);
+    rc = estimates ? judge_kind(floors, external, true, estimates, &other, e)
+                   : err_set(e, ERR_NOMEM, "out of memory");
+    if (rc == 0 && (other.verdict == ROUTES_NAMED || other.verdict == ROUTES_TOGETHER)) {
+        memcpy(ret_estimates, estimates, floors->route_count * sizeof *estimates);
+        *ret = other;
+        if (ret_elsewhere)
+            *ret_elsewhere = true;
+    }
+    free(estimates);
+    return rc;
 }

@@ -7,10 +7,11 @@
 #include "store/reader.h"
 
 #define FLOORS_MAX        2000 /* of one answer; the newest ones of a target decide */
-#define FLOORS_ROUTES_MAX 512  /* of one target; a run knows at most 402 */
+#define FLOORS_ROUTES_MAX 640  /* of one target; a run knows at most 402, and 200 of others */
 
 struct floors_route {
     char *method, *path; /* owned; whoever wants to keep them sets them NULL */
+    bool elsewhere;      /* its requests entered the process at other threads than the target */
 };
 
 /* Of one target, oldest first. Text comes from the target. */
@@ -39,8 +40,11 @@ int floors_read(struct reader *reader, const struct reader_filter *filter, floor
 void floors_level(struct floors *f, const int64_t *taken_ms, size_t count);
 
 /* routes_estimate on all of them; ret_estimates: as many as routes. external: what a request keeps
- * outside the heap; floors where that is not known are left out. */
+ * outside the heap; floors where that is not known are left out. By the requests of the target's
+ * own server, or, where it had none or they do not account for what grows and others do, by those
+ * that entered elsewhere and may have been handed on to it (*ret_elsewhere; may be NULL). Routes of
+ * the other kind are unknown. */
 int floors_judge(const struct floors *floors, bool external, struct routes_estimate *ret_estimates,
-    struct routes_summary *ret, struct err *e) MUST_USE;
+    struct routes_summary *ret, bool *ret_elsewhere, struct err *e) MUST_USE;
 
 #endif

@@ -53,15 +53,18 @@ static void add_point(struct series *s, int64_t wall_ms, double bytes)
     s->bytes[s->count++] = bytes;
 }
 
-/* External memory stands beside the heap; RSS is counted without what both and snapshots explain.
- */
-static double value_of(const struct evidence_reading *r, enum kind kind)
+/* External memory stands beside the heap; RSS is counted without what both, other threads and
+ * snapshots explain. */
+static double value_of(
+    const struct evidence_target *t, const struct evidence_reading *r, enum kind kind)
 {
     if (kind == KIND_HEAP)
         return r->heap;
     if (kind == KIND_EXTERNAL)
         return r->external;
-    return r->rss - r->heap_total - r->external - r->snapshots_left;
+    if (t->shares_rss)
+        return NAN;
+    return r->rss - r->heap_total - r->external - r->snapshots_left - r->of_threads;
 }
 
 static size_t count_after_gc(const struct evidence_target *t)
@@ -83,12 +86,12 @@ static void add_minima(const struct evidence_target *t, enum kind kind, struct s
         size_t end = t->reading_count * (w + 1) / windows;
         for (size_t i = t->reading_count * w / windows; i < end; i++) {
             const struct evidence_reading *r = &t->readings[i];
-            if (isfinite(value_of(r, kind)) &&
-                (!least || value_of(r, kind) < value_of(least, kind)))
+            if (isfinite(value_of(t, r, kind)) &&
+                (!least || value_of(t, r, kind) < value_of(t, least, kind)))
                 least = r;
         }
         if (least)
-            add_point(s, least->wall_ms, value_of(least, kind));
+            add_point(s, least->wall_ms, value_of(t, least, kind));
     }
 }
 
@@ -131,7 +134,7 @@ static int make_series(
             add_point(ret, t->floors.wall_ms[i], values[i]);
     for (size_t i = 0; !hook && i < t->reading_count; i++)
         if (t->readings[i].after_gc)
-            add_point(ret, t->readings[i].wall_ms, value_of(&t->readings[i], kind));
+            add_point(ret, t->readings[i].wall_ms, value_of(t, &t->readings[i], kind));
     if (ret->count >= 2)
         return 0;
     ret->count = 0;

@@ -2,6 +2,7 @@
 #include "diagnose/merge.h"
 
 #include "base/text.h"
+#include "diagnose/crew.h"
 #include "diagnose/lines.h"
 
 #include <math.h>
@@ -29,6 +30,7 @@ struct leak { /* a route that keeps bytes */
     const struct routes_estimate *estimate;
     size_t index;
     double requests; /* between the snapshots, else between the floors used */
+    double here;     /* of what a request keeps, what stays in this thread: 0 to 1 */
 };
 
 static int by_bytes(const void *a, const void *b)
@@ -65,7 +67,7 @@ static size_t find_leaks(const struct evidence_target *t, const struct routes_es
         const struct routes_estimate *r = &estimates[i];
         bool together = summary->verdict == ROUTES_TOGETHER && r->together >= 0;
         if (isfinite(r->bytes) && r->bytes > 0 && (r->leaks || together))
-            ret[count++] = (struct leak){&t->floors.routes[i], r, i, r->requests};
+            ret[count++] = (struct leak){&t->floors.routes[i], r, i, r->requests, 1};
     }
     qsort(ret, count, sizeof *ret, by_bytes);
     return count;
@@ -89,7 +91,7 @@ static size_t guess_leak(const struct evidence_target *t, const struct routes_es
     if (best == t->floors.route_count || !(summary->growth > 0))
         return 0;
     ret[0] =
-        (struct leak){&t->floors.routes[best], &estimates[best], best, estimates[best].requests};
+        (struct leak){&t->floors.routes[best], &estimates[best], best, estimates[best].requests, 1};
     return 1;
 }
 
@@ -104,7 +106,7 @@ static bool goes_with(double growth, double requests)
 /* Counts have no noise: where floors do not tell, the only route with just as many requests between
  * the snapshots as the suspect has grown by is the one, unless the floors speak against its bytes.
  */
-static size_t count_leak(const struct diagnosis *d, const struct evidence_target *t,
+static size_t count_leak(const struct diagnosis *d, const struct evidence_target *t, bool elsewhere,
     struct routes_estimate *estimates, int64_t first_ms, int64_t last_ms, struct leak *ret)
 {
     const struct diagnosis_suspect *s = &d->suspects[0];
@@ -114,7 +116,8 @@ static size_t count_leak(const struct diagnosis *d, const struct evidence_target
         return 0;
     for (size_t i = 0; i < t->floors.route_count; i++) {
         double count = count_at(&t->floors, i, last_ms) - count_at(&t->floors, i, first_ms);
-        if (count < COUNTED_LEAST || !goes_with(growth, count))
+        if (t->floors.routes[i].elsewhere != elsewhere || count < COUNTED_LEAST ||
+            !goes_with(growth, count))
             continue;
         matches++;
         at = i;
@@ -127,7 +130,7 @@ static size_t count_leak(const struct diagnosis *d, const struct evidence_target
     r->bytes = bytes;
     r->low = fmin(r->low, bytes);
     r->high = fmax(r->high, bytes);
-    ret[0] = (struct leak){&t->floors.routes[at], r, at, requests};
+    ret[0] = (struct leak){&t->floors.routes[at], r, at, requests, 1};
     return 1;
 }
 
@@ -140,14 +143,15 @@ static int add_route(
     s->routes = grown;
     struct diagnosis_route *r = &grown[s->route_count];
     double instances = s->class_name && leak->requests > 0
-                           ? share * (double)(s->last - s->first) / leak->requests
+                           ? share * (double)(s->last - s->first) / leak->requests / leak->here
                            : NAN;
     *r = (struct diagnosis_route){.method = copy(leak->route->method),
         .route = copy(leak->route->path),
         .bytes = leak->estimate->bytes,
         .low = leak->estimate->low,
         .high = leak->estimate->high,
-        .instances = instances > 0 ? instances : NAN};
+        .instances = instances > 0 ? instances : NAN,
+        .elsewhere = leak->route->elsewhere};
     if (!r->method || !r->route) {
         free(r->method);
         free(r->route);
@@ -233,45 +237,98 @@ static bool any_together(const struct routes_estimate *estimates, size_t count)
     return false;
 }
 
-int merge_routes(struct diagnosis *d, const struct evidence_target *t, int64_t first_ms,
-    int64_t last_ms, struct err *e)
+/* The routes that are named, most bytes first, and how sure they are. */
+struct named {
+    struct leak *leaks;
+    size_t count;
+    bool counted, guessed;
+};
+
+static void find_named(const struct diagnosis *d, const struct evidence_target *t, bool elsewhere,
+    struct routes_estimate *estimates, const struct routes_summary *summary, int64_t first_ms,
+    int64_t last_ms, struct named *n)
 {
-    size_t routes = t->floors.route_count;
-    bool leaks_at_all = diagnosis_grows(d->verdict);
-    if (t->floors.count == 0 || routes == 0 || !leaks_at_all || d->suspect_count == 0)
-        return 0;
-    struct routes_estimate *estimates = calloc(routes, sizeof *estimates);
-    struct leak *leaks = calloc(routes, sizeof *leaks);
-    struct routes_summary summary;
-    int rc = estimates && leaks
-                 ? floors_judge(&t->floors, d->memory == MEMORY_EXTERNAL, estimates, &summary, e)
-                 : err_set(e, ERR_NOMEM, "out of memory");
-    size_t count = rc == 0 ? find_leaks(t, estimates, &summary, leaks) : 0;
-    bool open = rc == 0 && count == 0 && summary.verdict != ROUTES_TOO_FEW;
+    n->count = find_leaks(t, estimates, summary, n->leaks);
+    bool open = n->count == 0 && summary->verdict != ROUTES_TOO_FEW;
     if (open)
-        count = count_leak(d, t, estimates, first_ms, last_ms, leaks);
-    bool counted = open && count, guessed = open && !count;
-    if (guessed)
-        count = guess_leak(t, estimates, &summary, leaks);
-    for (size_t i = 0; i < count && last_ms > first_ms; i++)
-        leaks[i].requests = count_at(&t->floors, leaks[i].index, last_ms) -
-                            count_at(&t->floors, leaks[i].index, first_ms);
+        n->count = count_leak(d, t, elsewhere, estimates, first_ms, last_ms, n->leaks);
+    n->counted = open && n->count;
+    if (open && !n->counted) {
+        n->count = guess_leak(t, estimates, summary, n->leaks);
+        n->guessed = n->count > 0;
+    }
+    for (size_t i = 0; i < n->count && last_ms > first_ms; i++)
+        n->leaks[i].requests = count_at(&t->floors, n->leaks[i].index, last_ms) -
+                               count_at(&t->floors, n->leaks[i].index, first_ms);
+}
+
+/* What is handed to a pool is kept by all of it. */
+static int add_crew(const struct evidence *all, const struct evidence_target *t, bool external,
+    struct routes_estimate *estimates, struct named *n, size_t *ret_threads, struct err *e)
+{
+    double *before = calloc(n->count + 1, sizeof *before);
+    int rc = before ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < n->count && rc == 0; i++)
+        before[i] = n->leaks[i].estimate->bytes;
     if (rc == 0)
-        rc = assign_leaks(d, leaks, count, e);
-    if (rc == 0 && counted)
+        rc = crew_add(all, t, external, estimates, ret_threads, e);
+    for (size_t i = 0; i < n->count && rc == 0; i++)
+        n->leaks[i].here = before[i] / n->leaks[i].estimate->bytes;
+    free(before);
+    return rc;
+}
+
+static int note_named(struct diagnosis *d, const struct named *n, size_t threads, struct err *e)
+{
+    int rc = 0;
+    if (n->counted)
         rc = diagnosis_note(d, e,
             "routes: the floors do not tell, the objects do: %s grew by as many as the route that "
             "is "
             "named had requests",
             d->suspects[0].class_name);
-    else if (rc == 0 && guessed && count)
+    else if (n->guessed)
         rc = diagnosis_note(d, e,
             "routes: no route is sure yet, the one that is named explains most of the growth; more "
             "floors (--gc-floor) narrow its interval");
-    else if (rc == 0 && (count == 0 || leaks[0].estimate->together >= 0))
+    if (rc || n->count == 0 || !n->leaks[0].route->elsewhere)
+        return rc;
+    if (threads > 1)
+        return diagnosis_note(d, e,
+            "routes: their requests enter at another thread and are handed to %zu workers that are "
+            "alike: what a request keeps is the sum over them, this one has %.0f %% of it",
+            threads, 100 * n->leaks[0].here);
+    return diagnosis_note(
+        d, e, "routes: their requests enter at another thread than the one that keeps them");
+}
+
+int merge_routes(struct diagnosis *d, const struct evidence *all, const struct evidence_target *t,
+    int64_t first_ms, int64_t last_ms, struct err *e)
+{
+    size_t routes = t->floors.route_count, threads = 1;
+    bool external = d->memory == MEMORY_EXTERNAL, elsewhere = false;
+    if (t->floors.count == 0 || routes == 0 || !diagnosis_grows(d->verdict) ||
+        d->suspect_count == 0)
+        return 0;
+    struct routes_estimate *estimates = calloc(routes, sizeof *estimates);
+    struct named n = {.leaks = calloc(routes, sizeof *n.leaks)};
+    struct routes_summary summary;
+    int rc = estimates && n.leaks
+                 ? floors_judge(&t->floors, external, estimates, &summary, &elsewhere, e)
+                 : err_set(e, ERR_NOMEM, "out of memory");
+    if (rc == 0)
+        find_named(d, t, elsewhere, estimates, &summary, first_ms, last_ms, &n);
+    if (rc == 0 && elsewhere && !n.counted)
+        rc = add_crew(all, t, external, estimates, &n, &threads, e);
+    if (rc == 0)
+        rc = assign_leaks(d, n.leaks, n.count, e);
+    if (rc == 0)
+        rc = note_named(d, &n, threads, e);
+    bool unsure = n.count == 0 || (!n.counted && !n.guessed && n.leaks[0].estimate->together >= 0);
+    if (rc == 0 && unsure)
         rc = note_routes(d, &summary, any_together(estimates, routes), e);
     free(estimates);
-    free(leaks);
+    free(n.leaks);
     return rc;
 }
 

@@ -73,7 +73,7 @@ function assertShape(d) {
         for (const key of ['self_growth', 'retained_growth', 'share_of_growth']) assert.ok(key in s.bytes, key);
         for (const route of s.routes)
             assert.deepEqual(Object.keys(route), ['method', 'route', 'bytes_per_request', 'low', 'high',
-                'instances_per_request']);
+                'instances_per_request', 'other_thread']);
         for (const site of s.allocated_at)
             assert.deepEqual(Object.keys(site), ['function', 'url', 'line', 'column', 'live_bytes']);
     }
