@@ -117,6 +117,7 @@ static int leave_out_one(struct probe_report *r, double *bytes, double *counts, 
 static void widen(struct probe_report *r, const double *counts, size_t floors)
 {
     size_t columns = r->facts.route_count + 1;
+    bool leak = false;
     for (size_t j = 0; j < columns; j++) {
         struct routes_estimate *estimate = &r->estimates[j];
         double squares = 0;
@@ -126,10 +127,11 @@ static void widen(struct probe_report *r, const double *counts, size_t floors)
         }
         if (isnan(estimate->bytes) || squares <= 0)
             continue;
-        double margin = REGRESS_Z_99 * READING_BYTES / sqrt(squares);
-        estimate->low = fmax(estimate->low - margin, 0);
-        estimate->high += margin;
+        routes_widen(estimate, REGRESS_Z_99 * READING_BYTES / sqrt(squares));
+        leak = leak || estimate->leaks;
     }
+    if (!leak && r->summary.verdict == ROUTES_NAMED)
+        r->summary.verdict = ROUTES_NO_GROWTH;
 }
 
 int probe_report_make(const struct probe *probe, struct probe_report *ret, struct err *e)

@@ -136,6 +136,14 @@ static void judge_route(const struct regress *f, const double *positive, const d
                r->low * totals[a] > NOTABLE_SIGMA * noise;
 }
 
+void routes_widen(struct routes_estimate *r, double margin)
+{
+    r->low = fmax(r->low - margin, 0);
+    r->high += margin;
+    double middle = (r->low + r->high) / 2, error = (r->high - r->low) / 2;
+    r->leaks = r->leaks && r->low >= NOTABLE_BYTES && middle > NAMED_ERRORS * error;
+}
+
 static enum routes_verdict judge(const struct routes_summary *s, double named, double behind)
 {
     bool grows = s->growth_low > 0 && s->growth >= NOTABLE_GROWTH;

@@ -56,4 +56,8 @@ const char *routes_verdict_name(enum routes_verdict verdict);
 int routes_estimate(const struct routes_input *in, struct routes_estimate *ret_estimates,
     struct routes_summary *ret, struct err *e) MUST_USE;
 
+/* Adds bytes a request to both sides of the interval, for an error that the floors do not show; a
+ * route that the wider one does not carry leaks no more. */
+void routes_widen(struct routes_estimate *r, double margin);
+
 #endif

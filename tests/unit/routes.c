@@ -242,6 +242,27 @@ static void what_a_snapshot_leaves_behind_is_no_growth(void **state)
 }
 
 /* A timer leaks without any request: nothing tells then what came of the snapshot. */
+static void a_wider_interval_may_carry_a_leak_no_more(void **state)
+{
+    static const struct {
+        double low, high, margin;
+        bool leaks;
+    } cases[] = {
+        {5000, 5300, 80, true}, {435, 842, 0, true},
+        {112, 323, 77, false}, /* 89 B a request of a clean server, as a probe once said */
+        {60, 90, 50, false},   /* less than a heap holds */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct routes_estimate r = {
+            .bytes = cases[i].low, .low = cases[i].low, .high = cases[i].high, .leaks = true};
+        routes_widen(&r, cases[i].margin);
+        assert_int_equal(r.leaks, cases[i].leaks);
+        assert_true(r.low == cases[i].low - cases[i].margin);
+        assert_true(r.high == cases[i].high + cases[i].margin);
+    }
+}
+
 static void floors_without_requests_are_left_as_they_are(void **state)
 {
     int64_t wall_ms[] = {0, 1000, 2000, 3000};
@@ -262,6 +283,7 @@ static void floors_without_requests_are_left_as_they_are(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_wider_interval_may_carry_a_leak_no_more),
         cmocka_unit_test(what_a_snapshot_leaves_behind_is_no_growth),
         cmocka_unit_test(floors_without_requests_are_left_as_they_are),
         cmocka_unit_test(two_of_five_routes_leak_and_both_are_named),
