@@ -24,19 +24,17 @@ static void print_safely(const char *text, size_t length)
 
 static int print_way(struct heap *h, uint32_t node, struct err *e)
 {
-    struct heap_retainer *steps = NULL;
-    size_t count;
-    bool cut;
+    struct heap_path path = {0};
     struct buf text = buf_new(1 << 20);
-    int r = heap_path(h, node, &steps, &count, &cut, e);
+    int r = heap_path(h, node, &path, e);
     if (r == 0)
-        r = heap_add_path(h, steps, count, cut, node, &text);
+        r = heap_add_path(h, &path, false, &text);
     if (r == 0) {
         printf("\n@%u: ", heap_columns(h)->id[node]);
         print_safely(text.data, text.length);
         putchar('\n');
     }
-    free(steps);
+    heap_path_free(&path);
     buf_free(&text);
     return r;
 }

@@ -20,9 +20,7 @@ static int add_objects_json(
     cJSON *objects = show_json_array(to, "objects", rc);
     for (uint32_t i = 0; i < d->added_count; i++) {
         struct buf path = buf_new(PATH_BYTES);
-        struct heap_retainer *steps = NULL;
-        size_t count;
-        bool cut;
+        struct heap_path way = {0};
         cJSON *o = show_json_object(objects, NULL, rc);
         show_json_integer(o, "id", heap_columns(now)->id[d->added[i]], rc);
         show_json_integer(o, "self_size", heap_columns(now)->self[d->added[i]], rc);
@@ -30,11 +28,11 @@ static int add_objects_json(
             o, "retained_size", (int64_t)heap_columns(now)->retained[d->added[i]], rc);
         int r = 0;
         if (i < OBJECTS) {
-            r = heap_path(now, d->added[i], &steps, &count, &cut, e);
-            if (r == 0 && heap_add_path(now, steps, count, cut, d->added[i], &path) == 0)
+            r = heap_path(now, d->added[i], &way, e);
+            if (r == 0 && heap_add_path(now, &way, false, &path) == 0)
                 show_json_text(o, "path", path.data, path.length, rc);
         }
-        free(steps);
+        heap_path_free(&way);
         buf_free(&path);
         if (r < 0)
             return r;
@@ -76,12 +74,10 @@ static int print_objects(
     int r = 0;
     for (uint32_t i = 0; i < d->added_count && i < OBJECTS && r == 0; i++) {
         struct buf path = buf_new(PATH_BYTES);
-        struct heap_retainer *steps = NULL;
-        size_t count;
-        bool cut;
+        struct heap_path way = {0};
         char size[TEXT_SHORT];
-        r = heap_path(now, d->added[i], &steps, &count, &cut, e);
-        if (r == 0 && heap_add_path(now, steps, count, cut, d->added[i], &path) < 0)
+        r = heap_path(now, d->added[i], &way, e);
+        if (r == 0 && heap_add_path(now, &way, false, &path) < 0)
             buf_clear(&path);
         if (r == 0) {
             int at = fprintf(o->file, "  @%u %s  ", heap_columns(now)->id[d->added[i]],
@@ -89,7 +85,7 @@ static int print_objects(
             r = show_fill(o, path.data ? path.data : "", path.length, at > 0 ? (size_t)at : 0,
                 OBJECT_INDENT, e);
         }
-        free(steps);
+        heap_path_free(&way);
         buf_free(&path);
     }
     if (r == 0 && d->added_count > OBJECTS)

@@ -63,8 +63,8 @@ static void json_edge(cJSON *to, const struct heap *h, uint32_t edge, int *rc)
 }
 
 static int print_one_json(const struct show_out *o, struct heap *h, uint32_t node,
-    const struct heap_retainer *list, size_t count, size_t total, const struct heap_retainer *steps,
-    size_t step_count, struct err *e)
+    const struct heap_retainer *list, size_t count, size_t total, const struct heap_path *way,
+    struct err *e)
 {
     int rc = 0;
     cJSON *root = show_json_object(NULL, NULL, &rc);
@@ -78,21 +78,23 @@ static int print_one_json(const struct show_out *o, struct heap *h, uint32_t nod
         json_node(r, h, list[i].node, &rc);
     }
     cJSON *path = show_json_array(root, "path", &rc);
-    for (size_t i = 0; i < step_count; i++) {
+    for (size_t i = 0; i < way->count; i++) {
         cJSON *s = show_json_object(path, NULL, &rc);
-        json_node(s, h, steps[i].node, &rc);
-        json_edge(s, h, steps[i].edge, &rc);
+        json_node(s, h, way->steps[i].node, &rc);
+        json_edge(s, h, way->steps[i].edge, &rc);
     }
+    show_json_integer(root, "path_missing", (int64_t)way->missing, &rc);
     return show_json(o, root, rc, e);
 }
 
-static int print_path(const struct show_out *o, struct heap *h, uint32_t node,
-    const struct heap_retainer *steps, size_t count, bool cut, struct err *e)
+static int print_path(
+    const struct show_out *o, struct heap *h, const struct heap_path *way, struct err *e)
 {
+    uint32_t node = way->node;
     struct buf text = buf_new(PATH_BYTES), where = buf_new(PATH_BYTES);
     char self[TEXT_SHORT], retained[TEXT_SHORT];
     const struct heap_columns *c = heap_columns(h);
-    int r = heap_add_path_with_ids(h, steps, count, cut, node, &text);
+    int r = heap_add_path(h, way, true, &text);
     if (r < 0)
         r = err_set(e, r, "out of memory for a path");
     if (r == 0)
@@ -142,27 +144,27 @@ static int print_one_table(const struct show_out *o, struct heap *h,
 static int run_one(
     const struct invocation *in, const struct show_out *out, struct heap *h, struct err *e)
 {
-    struct heap_retainer *list = NULL, *steps = NULL;
-    size_t count = 0, total = 0, step_count = 0;
+    struct heap_retainer *list = NULL;
+    struct heap_path way = {0};
+    size_t count = 0, total = 0;
     uint32_t node;
-    bool cut = false;
     int r = heapfile_node(h, in->words[1], &node, e);
     if (r == 0)
         r = heap_retainers(h, node, heapfile_top(in, out, ROWS), &list, &count, &total, e);
     if (r == 0)
-        r = heap_path(h, node, &steps, &step_count, &cut, e);
+        r = heap_path(h, node, &way, e);
     if (r == 0 && out->format == SHOW_JSON) {
-        r = print_one_json(out, h, node, list, count, total, steps, step_count, e);
+        r = print_one_json(out, h, node, list, count, total, &way, e);
     } else if (r == 0) {
         if (out->format == SHOW_TEXT)
-            r = print_path(out, h, node, steps, step_count, cut, e);
+            r = print_path(out, h, &way, e);
         if (r == 0)
             r = print_one_table(out, h, list, count, e);
         if (r == 0 && out->format == SHOW_TEXT && total > count)
             fprintf(out->file, "… and %zu more; --top N shows them\n", total - count);
     }
     free(list);
-    free(steps);
+    heap_path_free(&way);
     return r;
 }
 

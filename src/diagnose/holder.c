@@ -46,22 +46,20 @@ static int add_step(struct heap *h, uint32_t edge, struct diagnosis_suspect *s, 
 static int add_path(
     struct heap *h, uint32_t holder, uint32_t last, struct diagnosis_suspect *s, struct err *e)
 {
-    struct heap_retainer *steps = NULL;
-    size_t count = 0;
-    bool cut;
+    struct heap_path way = {0};
     uint32_t to = last == HEAP_NONE ? holder : heap_edge_source(h, last);
-    int rc = heap_path(h, to, &steps, &count, &cut, e);
+    int rc = heap_path(h, to, &way, e);
     if (rc == 0 && !(s->holder.path = calloc(PATH_STEPS + 1, sizeof *s->holder.path)))
         rc = no_memory(e);
-    size_t from = count > PATH_STEPS - 1 ? count - (PATH_STEPS - 1) : 0;
-    for (size_t i = from; i < count && rc == 0; i++) {
-        uint32_t target = heap_edge_to(heap_columns(h)->edge[steps[i].edge]);
+    size_t from = way.count > PATH_STEPS - 1 ? way.count - (PATH_STEPS - 1) : 0;
+    for (size_t i = from; i < way.count && rc == 0; i++) {
+        uint32_t target = heap_edge_to(heap_columns(h)->edge[way.steps[i].edge]);
         if (target == to || !frontier_is_inside(h, target))
-            rc = add_step(h, steps[i].edge, s, e);
+            rc = add_step(h, way.steps[i].edge, s, e);
     }
     if (rc == 0 && last != HEAP_NONE)
         rc = add_step(h, last, s, e);
-    free(steps);
+    heap_path_free(&way);
     return rc;
 }
 

@@ -237,29 +237,35 @@ int heap_retainers(struct heap *h, uint32_t node, size_t limit, struct heap_reta
 int heap_incoming(struct heap *h, uint32_t node, const uint32_t **ret_edges, uint32_t *ret_count,
     struct err *e) MUST_USE;
 
-#define HEAP_PATH_MAX 1000 /* steps; longer ways, such as along a linked list, are cut */
+#define HEAP_PATH_MAX 1000 /* steps that are kept; longer ways, such as along a list, have a gap   \
+                            */
 
 /* The shortest way from the roots to the node, as the pane opens it: each node's first retainer.
- * Step 0 is the edge out of the node nearest to the roots; the last one leads to `node`. *ret_cut:
- * the way is longer, and its beginning is missing. free(*ret_steps). */
-int heap_path(struct heap *h, uint32_t node, struct heap_retainer **ret_steps, size_t *ret_count,
-    bool *ret_cut, struct err *e) MUST_USE;
-/* "(global) global / → sessions: Map → table: (array) → [3]: Session": appends the path's text. */
-int heap_add_path(const struct heap *h, const struct heap_retainer *steps, size_t count, bool cut,
-    uint32_t node, struct buf *out) MUST_USE;
-/* The same with the ids of what is on the way: "sessions: Map @51". */
-int heap_add_path_with_ids(const struct heap *h, const struct heap_retainer *steps, size_t count,
-    bool cut, uint32_t node, struct buf *out) MUST_USE;
+ * Step 0 is the edge out of the node nearest to the roots; the last one leads to `node`. */
+struct heap_path {
+    struct heap_retainer *steps; /* owned */
+    size_t count;
+    size_t missing; /* steps that are left out behind the first HEAP_PATH_MAX / 2 */
+    uint32_t node;
+};
+int heap_path(struct heap *h, uint32_t node, struct heap_path *ret, struct err *e) MUST_USE;
+void heap_path_free(struct heap_path *path);
+/* "(global) global / → sessions: Map → table: (array) → [3]: Session": appends the path's text,
+ * with ids also what is on the way: "sessions: Map @51". What repeats is told once: "next: Node
+ * ×1,997". */
+int heap_add_path(
+    const struct heap *h, const struct heap_path *path, bool ids, struct buf *out) MUST_USE;
 
 /* Paths of many nodes that read the same once array indexes are left out. */
 struct heap_path_group {
-    char *text;       /* as heap_add_path with [] for every index; owned by the list */
+    char *text;       /* as heap_add_path with [] for every index, ×n; owned by the list */
     uint32_t count;   /* nodes */
     uint32_t example; /* one of them */
     uint64_t self_size;
 };
 /* Groups the shortest paths of the nodes, the largest group first. At the most HEAP_PATHS_MAX nodes
- * are followed, spread evenly; *ret_followed says how many. heap_path_groups_free. */
+ * are followed, fewer where ways are very long, spread evenly; *ret_followed says how many.
+ * heap_path_groups_free. */
 #define HEAP_PATHS_MAX 20000
 int heap_group_paths(struct heap *h, const uint32_t *nodes, size_t count,
     struct heap_path_group **ret_groups, size_t *ret_count, size_t *ret_followed,

@@ -281,6 +281,10 @@ int parallel_run(int threads, work fn, void *arg, struct err *e) MUST_USE;
 
 void heap_sort_ids(const struct heap *h, uint32_t *ordinals, size_t count); /* nodes by id */
 int heap_build_retainers(struct heap *h, struct err *e) MUST_USE; /* in_first, in_edge; once */
+/* The first of the pane, after heap_build_retainers; *ret_any: there is one. ERR_NOMEM. */
+int heap_first_retainer(
+    struct heap *h, uint32_t node, struct heap_retainer *ret, bool *ret_any) MUST_USE;
+int64_t heap_shown_distance(const struct heap *h, uint32_t node); /* as the pane sorts by it */
 
 static inline bool edge_has_text(enum heap_edge_kind kind)
 {

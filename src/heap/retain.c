@@ -1,5 +1,4 @@
-/* Who holds a node: retainers in the pane's order (R12), the shortest way from the roots, and the
- * ways of many nodes put together. */
+/* Who holds a node: retainers in the pane's order (R12). */
 #include "heap/inside.h"
 
 #include <stdio.h>
@@ -7,7 +6,6 @@
 #include <string.h>
 
 #define NAME_BYTES_MAX (1u << 20)
-#define TEXT_BYTES_MAX (8u << 20) /* of one path's text */
 
 int heap_build_retainers(struct heap *h, struct err *e)
 {
@@ -52,7 +50,7 @@ int heap_incoming(
 
 #define UNREACHED_DISTANCE 200000000 /* where the pane sorts what nothing leads to */
 
-static int64_t shown_distance(const struct heap *h, uint32_t node)
+int64_t heap_shown_distance(const struct heap *h, uint32_t node)
 {
     int32_t d = h->distance[node];
     return d == HEAP_DISTANCE_NONE ? UNREACHED_DISTANCE : d;
@@ -114,7 +112,7 @@ static int held_sorted(
         uint32_t edge = h->in_edge[k], source = heap_edge_source(h, edge);
         if (is_retainer(h, edge, source))
             list[count++] = (struct held){
-                .at = {edge, source}, .distance = shown_distance(h, source), .slot = k - from};
+                .at = {edge, source}, .distance = heap_shown_distance(h, source), .slot = k - from};
     }
     qsort(list, count, sizeof *list, distance_order);
     for (size_t i = 0; i < count && i < wanted && r == 0;) {
@@ -163,8 +161,8 @@ int heap_retainers(struct heap *h, uint32_t node, size_t limit, struct heap_reta
     return 0;
 }
 
-/* The pane's first retainer. Most nodes have one nearest retainer, which needs no names. */
-static int first_retainer(struct heap *h, uint32_t node, struct heap_retainer *ret, bool *ret_any)
+/* Most nodes have one nearest retainer, which needs no names. */
+int heap_first_retainer(struct heap *h, uint32_t node, struct heap_retainer *ret, bool *ret_any)
 {
     int64_t best = INT64_MAX;
     uint32_t ties = 0;
@@ -172,7 +170,7 @@ static int first_retainer(struct heap *h, uint32_t node, struct heap_retainer *r
         uint32_t edge = h->in_edge[k], source = heap_edge_source(h, edge);
         if (!is_retainer(h, edge, source))
             continue;
-        int64_t distance = shown_distance(h, source);
+        int64_t distance = heap_shown_distance(h, source);
         if (distance > best)
             continue;
         ties = distance < best ? 0 : ties + (source != ret->node);
@@ -190,183 +188,4 @@ static int first_retainer(struct heap *h, uint32_t node, struct heap_retainer *r
         *ret = all[0].at;
     free(all);
     return r;
-}
-
-int heap_path(struct heap *h, uint32_t node, struct heap_retainer **ret_steps, size_t *ret_count,
-    bool *ret_cut, struct err *e)
-{
-    int r = heap_build_retainers(h, e);
-    if (r < 0)
-        return r;
-    struct heap_retainer *steps = calloc(HEAP_PATH_MAX, sizeof *steps);
-    size_t count = 0;
-    bool any = true;
-    *ret_cut = false;
-    r = steps ? 0 : ERR_NOMEM;
-    while (r == 0 && h->distance[node] > 1) {
-        struct heap_retainer step = {0};
-        if ((r = first_retainer(h, node, &step, &any)) < 0 || !any)
-            break;
-        /* Ever nearer to the roots, or it would be a circle. */
-        if (shown_distance(h, step.node) >= shown_distance(h, node))
-            break;
-        if (count == HEAP_PATH_MAX) {
-            *ret_cut = true;
-            break;
-        }
-        steps[count++] = step;
-        node = step.node;
-    }
-    if (r < 0) {
-        free(steps);
-        return err_set(e, r, "out of memory for a path");
-    }
-    for (size_t i = 0; i < count / 2; i++) {
-        struct heap_retainer swap = steps[i];
-        steps[i] = steps[count - 1 - i];
-        steps[count - 1 - i] = swap;
-    }
-    *ret_steps = steps;
-    *ret_count = count;
-    return 0;
-}
-
-static const char *class_name(const struct heap *h, uint32_t node)
-{
-    return h->classing.classes[h->classing.of[node]].name;
-}
-
-/* An edge as a person would write it: .name, [3], and in words what is none of JavaScript's. */
-static int add_step(const struct heap *h, uint32_t edge, bool merge, struct buf *out)
-{
-    enum heap_edge_kind kind = heap_edge_kind(h->edge[edge]);
-    if (kind == HEAP_ELEMENT || kind == HEAP_HIDDEN_EDGE)
-        return merge ? buf_add_text(out, "[]") : buf_addf(out, "[%u]", h->edge_name[edge]);
-    int r = 0;
-    size_t begin = out->length;
-    if (kind == HEAP_CONTEXT)
-        r = buf_add_text(out, "variable ");
-    if (r == 0)
-        r = heap_add_string(h, h->edge_name[edge], out);
-    if (r < 0 || !merge)
-        return r;
-    /* Names that carry ids or numbers, such as WeakMap pairs, are merged, too. */
-    size_t to = begin;
-    for (size_t i = begin; i < out->length; i++) {
-        bool digit = out->data[i] >= '0' && out->data[i] <= '9';
-        if (digit && to > begin && out->data[to - 1] == '#')
-            continue;
-        out->data[to++] = digit ? '#' : out->data[i];
-    }
-    out->length = to;
-    out->data[to] = '\0';
-    return 0;
-}
-
-enum path_style { PATH_PLAIN, PATH_MERGED, PATH_WITH_IDS };
-
-static int add_path(const struct heap *h, const struct heap_retainer *steps, size_t count, bool cut,
-    uint32_t node, enum path_style style, struct buf *out)
-{
-    bool merge = style == PATH_MERGED;
-    int r = cut ? buf_add_text(out, "… → ") : 0;
-    uint32_t start = count ? steps[0].node : node;
-    if (r == 0)
-        r = h->distance[start] == 1 && h->kind[start] != HEAP_SYNTHETIC
-                ? buf_addf(out, "(global) %s", class_name(h, start))
-                : buf_addf(out, "%s", class_name(h, start));
-    for (size_t i = 0; i < count && r == 0; i++) {
-        uint32_t to = i + 1 < count ? steps[i + 1].node : node;
-        if ((r = buf_add_text(out, " → ")) == 0 &&
-            (r = add_step(h, steps[i].edge, merge, out)) == 0)
-            r = buf_addf(out, ": %s", class_name(h, to));
-        if (r == 0 && style == PATH_WITH_IDS && to != node)
-            r = buf_addf(out, " @%u", h->id[to]);
-    }
-    return r;
-}
-
-int heap_add_path(const struct heap *h, const struct heap_retainer *steps, size_t count, bool cut,
-    uint32_t node, struct buf *out)
-{
-    return add_path(h, steps, count, cut, node, PATH_PLAIN, out);
-}
-
-int heap_add_path_with_ids(const struct heap *h, const struct heap_retainer *steps, size_t count,
-    bool cut, uint32_t node, struct buf *out)
-{
-    return add_path(h, steps, count, cut, node, PATH_WITH_IDS, out);
-}
-
-static int group_order(const void *a, const void *b)
-{
-    const struct heap_path_group *x = a, *y = b;
-    if (x->count != y->count)
-        return x->count > y->count ? -1 : 1;
-    return strcmp(x->text, y->text);
-}
-
-int heap_group_paths(struct heap *h, const uint32_t *nodes, size_t count,
-    struct heap_path_group **ret_groups, size_t *ret_count, size_t *ret_followed, struct err *e)
-{
-    struct names texts = {0};
-    struct heap_path_group *groups = NULL;
-    size_t capacity = 0, followed = 0, step = count / HEAP_PATHS_MAX + 1;
-    struct buf text = buf_new(TEXT_BYTES_MAX);
-    int r = 0;
-    for (size_t i = 0; i < count && r == 0; i += step, followed++) {
-        struct heap_retainer *steps = NULL;
-        size_t length;
-        bool cut;
-        uint32_t number;
-        if ((r = heap_path(h, nodes[i], &steps, &length, &cut, e)) < 0)
-            break;
-        buf_clear(&text);
-        r = add_path(h, steps, length, cut, nodes[i], PATH_MERGED, &text);
-        free(steps);
-        if (r == 0)
-            r = names_add(&texts, text.data, text.length, &number);
-        if (r == 0 && number == capacity) {
-            size_t larger = 2 * capacity + 64;
-            struct heap_path_group *g = reallocarray(groups, larger, sizeof *g);
-            if (!g) {
-                r = ERR_NOMEM;
-                break;
-            }
-            groups = g;
-            memset(groups + capacity, 0, (larger - capacity) * sizeof *groups);
-            capacity = larger;
-        }
-        if (r < 0) {
-            r = err_set(e, r, "out of memory for paths");
-            break;
-        }
-        if (groups[number].count++ == 0)
-            groups[number].example = nodes[i];
-        groups[number].self_size += h->self[nodes[i]];
-    }
-    buf_free(&text);
-    if (r < 0) {
-        names_free(&texts);
-        free(groups);
-        return r;
-    }
-    *ret_count = texts.count;
-    for (uint32_t i = 0; i < texts.count; i++) {
-        groups[i].text = texts.text[i];
-        texts.text[i] = NULL; /* taken */
-    }
-    if (groups)
-        qsort(groups, texts.count, sizeof *groups, group_order);
-    names_free(&texts);
-    *ret_groups = groups;
-    *ret_followed = followed;
-    return 0;
-}
-
-void heap_path_groups_free(struct heap_path_group *groups, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        free(groups[i].text);
-    free(groups);
 }

@@ -30,22 +30,22 @@ static void ask_node(struct heap *h, uint32_t node)
 {
     struct err e = ERR_NONE;
     struct buf text = buf_new(1 << 20);
-    struct heap_retainer *list = NULL, *steps = NULL;
+    struct heap_retainer *list = NULL;
+    struct heap_path path = {0};
     uint32_t *dominated = NULL;
     size_t count, total;
-    bool cut;
     struct heap_location where;
     (void)!heap_add_node_name(h, node, &text);
     (void)heap_find_location(h, node, &where);
     if (heap_retainers(h, node, 10, &list, &count, &total, &e) == 0)
         assert(count <= total);
-    if (heap_path(h, node, &steps, &count, &cut, &e) == 0)
-        (void)!heap_add_path_with_ids(h, steps, count, cut, node, &text);
+    if (heap_path(h, node, &path, &e) == 0)
+        (void)!heap_add_path(h, &path, true, &text);
     if (heap_dominated(h, node, &dominated, &count, &e) == 0)
         for (size_t i = 0; i < count; i++)
             assert(heap_columns(h)->dominator[dominated[i]] == node);
     free(list);
-    free(steps);
+    heap_path_free(&path);
     free(dominated);
     buf_free(&text);
 }

@@ -86,18 +86,98 @@ static void path_names_every_step(void **state)
 {
     struct heap *h = NULL;
     struct err e = ERR_NONE;
-    struct heap_retainer *steps;
-    size_t count;
-    bool cut;
+    struct heap_path path;
     struct buf text = buf_new(1000);
     (void)state;
     assert_int_equal(open_text(SMALL, &h, &e), 0);
-    assert_int_equal(heap_path(h, 3, &steps, &count, &cut, &e), 0);
-    assert_int_equal(heap_add_path(h, steps, count, cut, 3, &text), 0);
+    assert_int_equal(heap_path(h, 3, &path, &e), 0);
+    assert_int_equal(heap_add_path(h, &path, false, &text), 0);
     assert_string_equal(text.data, "(global) A → [3]: (string)");
-    assert_false(cut);
-    free(steps);
+    assert_int_equal(path.missing, 0);
+    heap_path_free(&path);
     buf_free(&text);
+    heap_close(h);
+}
+
+/* Root → A, .head → the first of so many Items, each .next → the next one. */
+static void open_list(int items, struct heap **ret)
+{
+    struct err e = ERR_NONE;
+    struct buf text = buf_new(TEXT_MAX);
+    int r = buf_addf(&text,
+        META "\"node_count\":%d,\"edge_count\":%d},\n\"nodes\":[4,0,1,0,1,3,1,3,10,1", items + 2,
+        items + 1);
+    for (int i = 0; i < items && r == 0; i++)
+        r = buf_addf(&text, ",3,2,%d,20,%d", 2 * i + 5, i + 1 < items);
+    if (r == 0)
+        r = buf_add_text(&text, "],\n\"edges\":[5,1,5,2,3,10");
+    for (int i = 1; i < items && r == 0; i++)
+        r = buf_addf(&text, ",2,4,%d", 5 * (i + 2));
+    if (r == 0)
+        r = buf_add_text(&text, "],\n\"strings\":[\"\",\"A\",\"Item\",\"head\",\"next\"]}");
+    assert_int_equal(r, 0);
+    assert_int_equal(open_bytes(text.data, text.length, NULL, ret, &e), 0);
+    buf_free(&text);
+}
+
+static void path_along_a_list_is_short_to_read(void **state)
+{
+    static const struct {
+        uint32_t node;
+        size_t count, missing;
+        const char *text;
+    } cases[] = {
+        {4, 3, 0, "(global) A → head: Item → next: Item → next: Item"},
+        {6, 5, 0, "(global) A → head: Item → next: Item ×4"},
+        {999, 998, 0, "(global) A → head: Item → next: Item ×997"},
+        {1001, 1000, 0, "(global) A → head: Item → next: Item ×999"},
+        {3001, 1000, 2000,
+            "(global) A → head: Item → next: Item ×499 → … 2,000 steps … → next: Item ×500"},
+    };
+    struct heap *h = NULL;
+    struct err e = ERR_NONE;
+    (void)state;
+    open_list(3000, &h);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct heap_path path;
+        struct buf text = buf_new(1000);
+        assert_int_equal(heap_path(h, cases[i].node, &path, &e), 0);
+        assert_int_equal(path.count, cases[i].count);
+        assert_int_equal(path.missing, cases[i].missing);
+        uint32_t at = path.steps[0].node; /* each step leads to where the next one begins */
+        for (size_t k = 0; k < path.count; k++) {
+            bool gap = path.missing && k == HEAP_PATH_MAX / 2;
+            assert_true(gap || path.steps[k].node == at);
+            at = heap_edge_to(heap_columns(h)->edge[path.steps[k].edge]);
+        }
+        assert_int_equal(at, cases[i].node);
+        assert_int_equal(heap_add_path(h, &path, false, &text), 0);
+        assert_string_equal(text.data, cases[i].text);
+        heap_path_free(&path);
+        buf_free(&text);
+    }
+    heap_close(h);
+}
+
+static void paths_along_a_list_are_one_group(void **state)
+{
+    enum { ITEMS = 1400 };
+    struct heap *h = NULL;
+    struct err e = ERR_NONE;
+    struct heap_path_group *groups;
+    size_t count, followed;
+    uint32_t nodes[ITEMS];
+    (void)state;
+    open_list(ITEMS, &h);
+    for (uint32_t i = 0; i < ITEMS; i++)
+        nodes[i] = i + 2;
+    assert_int_equal(heap_group_paths(h, nodes, ITEMS, &groups, &count, &followed, &e), 0);
+    assert_int_equal(followed, ITEMS);
+    assert_int_equal(count, 3);
+    assert_string_equal(groups[0].text, "(global) A → head: Item → next: Item ×n");
+    assert_int_equal(groups[0].count, ITEMS - 2);
+    assert_int_equal(groups[0].self_size, 20 * (ITEMS - 2));
+    heap_path_groups_free(groups, count);
     heap_close(h);
 }
 
@@ -402,6 +482,8 @@ int main(void)
         cmocka_unit_test(small_snapshot_has_its_sizes),
         cmocka_unit_test(text_is_decoded),
         cmocka_unit_test(path_names_every_step),
+        cmocka_unit_test(path_along_a_list_is_short_to_read),
+        cmocka_unit_test(paths_along_a_list_are_one_group),
         cmocka_unit_test(file_cut_anywhere_is_an_error),
         cmocka_unit_test(cut_file_gives_what_is_there),
         cmocka_unit_test(wrong_files_say_what_and_where),
