@@ -1,6 +1,7 @@
 /* Stacks of allocations: a sampling profile as a flat tree, and folding by site. */
 #include "heap/allocations.h"
 
+#include "base/array.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "heap/allocations_inside.h"
@@ -51,24 +52,11 @@ void texts_free(struct text_block *texts)
 
 /* ---- the flat tree ---- */
 
-static void *grown(void *array, uint32_t *capacity, size_t width)
-{
-    uint32_t more = *capacity ? 2 * *capacity : 256;
-    void *bigger = more > NODES_MAX ? NULL : reallocarray(array, more, width);
-    if (bigger)
-        *capacity = more;
-    return bigger;
-}
-
 int allocations_add_frame(
     struct allocations *a, const struct allocation_frame *frame, uint32_t *ret, struct err *e)
 {
-    if (a->frame_count == a->frame_capacity) {
-        struct allocation_frame *f = grown(a->frames, &a->frame_capacity, sizeof *f);
-        if (!f)
-            return err_set(e, ERR_NOMEM, "no memory for more than %u functions", a->frame_count);
-        a->frames = f;
-    }
+    if (a->frame_count == NODES_MAX || !array_more(&a->frames, a->frame_count))
+        return err_set(e, ERR_NOMEM, "no memory for more than %u functions", a->frame_count);
     struct allocation_frame copy = *frame;
     copy.function = texts_add(&a->texts, frame->function, strlen(frame->function));
     copy.url = texts_add(&a->texts, frame->url, strlen(frame->url));
@@ -82,12 +70,8 @@ int allocations_add_frame(
 int allocations_add_node(
     struct allocations *a, const struct allocation_node *node, uint32_t *ret, struct err *e)
 {
-    if (a->node_count == a->node_capacity) {
-        struct allocation_node *n = grown(a->nodes, &a->node_capacity, sizeof *n);
-        if (!n)
-            return err_set(e, ERR_NOMEM, "no memory for more than %u stacks", a->node_count);
-        a->nodes = n;
-    }
+    if (a->node_count == NODES_MAX || !array_more(&a->nodes, a->node_count))
+        return err_set(e, ERR_NOMEM, "no memory for more than %u stacks", a->node_count);
     a->nodes[a->node_count] = *node;
     *ret = a->node_count++;
     return 0;
@@ -224,7 +208,8 @@ struct step { /* the next of some siblings */
 static int add_profile_nodes(struct allocations *a, const cJSON *head, struct err *e)
 {
     struct step *steps = NULL;
-    uint32_t depth = 0, capacity = 0, node;
+    size_t room = 0;
+    uint32_t depth = 0, node;
     int rc = add_profile_node(a, head, ALLOCATION_NONE, &node, e);
     const cJSON *item = head;
     while (rc == 0) {
@@ -234,13 +219,9 @@ static int add_profile_nodes(struct allocations *a, const cJSON *head, struct er
             break;
         }
         if (children && children->child) {
-            if (depth == capacity) {
-                struct step *more = grown(steps, &capacity, sizeof *steps);
-                if (!more) {
-                    rc = err_set(e, ERR_NOMEM, "no memory for stacks %u deep", depth);
-                    break;
-                }
-                steps = more;
+            if (!array_grow(&steps, &room, depth + 1)) {
+                rc = err_set(e, ERR_NOMEM, "no memory for stacks %u deep", depth);
+                break;
             }
             steps[depth++] = (struct step){children->child, node};
         }

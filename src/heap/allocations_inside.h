@@ -9,7 +9,7 @@ struct text_block;
 struct allocations {
     struct allocation_frame *frames;
     struct allocation_node *nodes;
-    uint32_t frame_count, frame_capacity, node_count, node_capacity;
+    uint32_t frame_count, node_count;
     struct text_block *texts; /* of the frames */
     uint32_t function_count;  /* of the frames, those that the file names */
     struct allocation_interval *intervals;

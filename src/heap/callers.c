@@ -1,5 +1,6 @@
 /* Trees of stacks: from the callers down, and from the functions that allocate up to their callers.
  * Neither recurses; both are cut by share and depth, and bounded. */
+#include "base/array.h"
 #include "heap/allocations_inside.h"
 
 #include <stdlib.h>
@@ -30,7 +31,7 @@ struct growing {
     const struct allocations *a;
     const struct allocation_cut *cut;
     struct allocation_branch *list;
-    uint32_t count, capacity;
+    uint32_t count;
     int64_t least; /* live bytes */
     bool was_cut;
 };
@@ -41,14 +42,8 @@ static int add_branch(struct growing *g, uint32_t frame, uint32_t parent, uint32
     if (g->count == BRANCHES_MAX)
         return err_set(
             e, ERR_NOMEM, "the tree has more than %u branches; cut it by share", BRANCHES_MAX);
-    if (g->count == g->capacity) {
-        uint32_t more = g->capacity ? 2 * g->capacity : 256;
-        struct allocation_branch *bigger = reallocarray(g->list, more, sizeof *bigger);
-        if (!bigger)
-            return err_set(e, ERR_NOMEM, "no memory for a tree of stacks");
-        g->list = bigger;
-        g->capacity = more;
-    }
+    if (!array_more(&g->list, g->count))
+        return err_set(e, ERR_NOMEM, "no memory for a tree of stacks");
     g->list[g->count++] = (struct allocation_branch){.frame = &g->a->frames[frame],
         .parent = parent,
         .depth = depth,

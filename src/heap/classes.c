@@ -1,5 +1,6 @@
 /* Classes (R8): what a node counts as in the Summary view, and the key that another snapshot's
  * classes are compared by. */
+#include "base/array.h"
 #include "heap/shapes.h"
 
 #include <stdio.h>
@@ -20,7 +21,7 @@ struct classer {
     struct classing *out;
     struct class_key *keys; /* by class */
     uint32_t *text;         /* by class: number of its name in labels */
-    uint32_t capacity, slots;
+    uint32_t slots;
     uint32_t *slot;
     struct names labels;
     uint32_t *by_string; /* class + 1 of nodes with that name */
@@ -64,18 +65,8 @@ static int class_add(
             *ret_class = c->slot[at] - 1;
             return 0;
         }
-    if (c->out->count == c->capacity) {
-        uint32_t capacity = c->capacity ? 2 * c->capacity : 128;
-        struct class_key *keys = reallocarray(c->keys, capacity, sizeof *keys);
-        if (keys)
-            c->keys = keys;
-        uint32_t *text_of = reallocarray(c->text, capacity, sizeof *text_of);
-        if (text_of)
-            c->text = text_of;
-        if (!keys || !text_of)
-            return ERR_NOMEM;
-        c->capacity = capacity;
-    }
+    if (!array_more(&c->keys, c->out->count) || !array_more(&c->text, c->out->count))
+        return ERR_NOMEM;
     c->keys[c->out->count] = *key;
     c->text[c->out->count] = text;
     c->slot[at] = c->out->count + 1;

@@ -55,7 +55,7 @@ struct names {
     char **text; /* owned, NUL behind each */
     uint32_t *length;
     uint64_t *hash;
-    uint32_t count, capacity;
+    uint32_t count;
     uint32_t *slot; /* number + 1, open addressing */
     uint32_t slots;
 };

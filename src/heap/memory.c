@@ -1,5 +1,6 @@
 /* Memory of the snapshot engine: columns, growing lists, texts seen once, and two threads at work.
  */
+#include "base/array.h"
 #include "heap/inside.h"
 
 #include <stdlib.h>
@@ -201,14 +202,8 @@ void column_cut(struct pool *p, void *column, size_t bytes)
 
 int list32_add(struct list32 *l, uint32_t value)
 {
-    if (l->count == l->capacity) {
-        size_t capacity = l->capacity ? 2 * l->capacity : 64;
-        uint32_t *at = reallocarray(l->at, capacity, sizeof *at);
-        if (!at)
-            return ERR_NOMEM;
-        l->at = at;
-        l->capacity = capacity;
-    }
+    if (!array_grow(&l->at, &l->capacity, l->count + 1))
+        return ERR_NOMEM;
     l->at[l->count++] = value;
     return 0;
 }
@@ -283,21 +278,9 @@ int names_add(struct names *n, const char *text, size_t length, uint32_t *ret_nu
         *ret_number = n->slot[at] - 1;
         return 0;
     }
-    if (n->count == n->capacity) {
-        uint32_t capacity = n->capacity ? 2 * n->capacity : 64;
-        char **texts = reallocarray(n->text, capacity, sizeof *texts);
-        if (texts)
-            n->text = texts;
-        uint32_t *lengths = reallocarray(n->length, capacity, sizeof *lengths);
-        if (lengths)
-            n->length = lengths;
-        uint64_t *hashes = reallocarray(n->hash, capacity, sizeof *hashes);
-        if (hashes)
-            n->hash = hashes;
-        if (!texts || !lengths || !hashes)
-            return ERR_NOMEM;
-        n->capacity = capacity;
-    }
+    if (!array_more(&n->text, n->count) || !array_more(&n->length, n->count) ||
+        !array_more(&n->hash, n->count))
+        return ERR_NOMEM;
     char *copy = malloc(length + 1);
     if (!copy)
         return ERR_NOMEM;

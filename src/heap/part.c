@@ -1,5 +1,6 @@
 /* Parts of a snapshot: named filters (R9), duplicate strings (R15), instances of a class, and what
  * a node dominates. */
+#include "base/array.h"
 #include "heap/inside.h"
 
 #include <stdlib.h>
@@ -189,7 +190,7 @@ static int group_strings(const struct heap *h, struct heap_duplicate **ret, size
 {
     struct names keys = {0};
     struct heap_duplicate *groups = NULL;
-    size_t capacity = 0;
+    size_t known = 0;
     struct buf key = buf_new(NAME_BYTES_MAX), scratch = buf_new(NAME_BYTES_MAX);
     int r = 0;
     for (uint32_t i = 0; i < h->nodes && r == 0; i++) {
@@ -202,19 +203,14 @@ static int group_strings(const struct heap *h, struct heap_duplicate **ret, size
         if ((r = duplicate_key(h, i, &key, &scratch)) < 0 ||
             (r = names_add(&keys, key.data, key.length, &number)) < 0)
             break;
-        if (number == capacity) {
-            size_t larger = 2 * capacity + 1024;
-            struct heap_duplicate *g = reallocarray(groups, larger, sizeof *g);
-            if (!g) {
+        if (number == known) {
+            if (!array_more(&groups, known)) {
                 r = ERR_NOMEM;
                 break;
             }
-            groups = g;
-            memset(groups + capacity, 0, (larger - capacity) * sizeof *groups);
-            capacity = larger;
+            groups[known++] = (struct heap_duplicate){.example = i};
         }
-        if (groups[number].count++ == 0)
-            groups[number].example = i;
+        groups[number].count++;
         groups[number].self_size += h->self[i];
         groups[number].retained_size += h->retained[i];
         if (nodes && ((r = list32_add(nodes, i)) < 0 || (r = list32_add(group_of, number)) < 0))

@@ -1,4 +1,5 @@
 /* The shortest way from the roots to a node, as text, and the ways of many nodes put together. */
+#include "base/array.h"
 #include "heap/inside.h"
 
 #include "base/text.h"

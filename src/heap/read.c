@@ -1,4 +1,5 @@
 /* The file's top level: finds the sections, in whatever order they come, and fills the columns. */
+#include "base/array.h"
 #include "base/clock.h"
 #include "heap/scan.h"
 
@@ -220,15 +221,9 @@ static bool places_take(
     const struct layout *l = &h->layout;
     (void)thread;
     (void)row;
-    if (h->place_count + rows > h->scan.place_capacity) {
-        size_t capacity = 2 * (h->place_count + rows);
-        struct place *p =
-            capacity > PLACES_MAX ? NULL : reallocarray(h->places, capacity, sizeof *p);
-        if (!p)
-            return false;
-        h->places = p;
-        h->scan.place_capacity = capacity;
-    }
+    if (h->place_count + rows > PLACES_MAX ||
+        !array_grow(&h->places, &h->scan.place_capacity, h->place_count + rows))
+        return false;
     for (size_t i = 0; i < rows; i++, values += l->location_fields) {
         uint32_t node = values[l->location_object];
         if (node % l->node_fields || node / l->node_fields >= h->layout.node_count)

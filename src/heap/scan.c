@@ -5,6 +5,8 @@
  * no resident memory, and a file that is cut meanwhile is an error and not a signal. */
 #include "heap/scan.h"
 
+#include "base/array.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,19 +115,10 @@ static int scan_keep(struct scan *s, uint64_t index, const uint32_t *values, siz
 {
     int r = 0;
     pthread_mutex_lock(&s->lock);
-    if (s->fragment_count + count > s->fragment_capacity) {
-        size_t capacity = 2 * s->fragment_capacity + 256;
-        struct fragment *f = reallocarray(s->fragments, capacity, sizeof *f);
-        if (!f) {
-            r = ERR_NOMEM;
-            goto out;
-        }
-        s->fragments = f;
-        s->fragment_capacity = capacity;
-    }
-    for (size_t i = 0; i < count; i++)
+    if (!array_grow(&s->fragments, &s->fragment_capacity, s->fragment_count + count))
+        r = ERR_NOMEM;
+    for (size_t i = 0; i < count && r == 0; i++)
         s->fragments[s->fragment_count++] = (struct fragment){index + i, values[i]};
-out:
     pthread_mutex_unlock(&s->lock);
     return r;
 }

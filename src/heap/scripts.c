@@ -1,5 +1,6 @@
 /* Where scripts come from: a snapshot's locations hold numbers of scripts, and the way to a name
  * leads from a function in it over its shared information to the script's node. */
+#include "base/array.h"
 #include "heap/inside.h"
 
 #include <stdlib.h>
@@ -29,7 +30,6 @@ static const struct script *find_script(const struct heap *h, uint32_t script_id
  * so the list is kept short as it grows. */
 static int build_scripts(struct heap *h, struct err *e)
 {
-    size_t capacity = 0;
     uint32_t latest = HEAP_NONE;
     for (uint32_t i = 0; i < h->place_count; i++) {
         const struct place *p = &h->places[i];
@@ -39,13 +39,8 @@ static int build_scripts(struct heap *h, struct err *e)
         uint32_t script = script_of(h, p->node);
         if (script == HEAP_NONE)
             continue;
-        if (h->script_count == capacity) {
-            capacity = 2 * capacity + 256;
-            struct script *grown = reallocarray(h->scripts, capacity, sizeof *grown);
-            if (!grown)
-                return err_set(e, ERR_NOMEM, "out of memory for the names of scripts");
-            h->scripts = grown;
-        }
+        if (!array_more(&h->scripts, h->script_count))
+            return err_set(e, ERR_NOMEM, "out of memory for the names of scripts");
         latest = p->script_id;
         /* New scripts have the larger numbers, most often: this moves little. */
         size_t at = h->script_count;

@@ -1,6 +1,7 @@
 /* Classes across a series of snapshots of one program. */
 #include "heap/series.h"
 
+#include "base/array.h"
 #include "heap/inside.h"
 
 #include <stdlib.h>
@@ -10,7 +11,6 @@ struct heap_series {
     size_t snapshots, added;
     struct names keys;
     struct heap_trend *trends; /* by number in keys until they are ranked */
-    size_t capacity;
 };
 
 struct heap_series *heap_series_new(size_t snapshots)
@@ -35,19 +35,14 @@ void heap_series_free(struct heap_series *s)
 static int series_point(struct heap_series *s, const struct heap_class *k)
 {
     uint32_t number, known = s->keys.count;
-    if (known == s->capacity) {
-        size_t capacity = 2 * s->capacity + 256;
-        struct heap_trend *trends = reallocarray(s->trends, capacity, sizeof *trends);
-        if (!trends)
-            return ERR_NOMEM;
-        memset(trends + s->capacity, 0, (capacity - s->capacity) * sizeof *trends);
-        s->trends = trends;
-        s->capacity = capacity;
-    }
+    if (!array_more(&s->trends, known))
+        return ERR_NOMEM;
     int r = names_add(&s->keys, k->key, strlen(k->key), &number);
     if (r < 0)
         return r;
     struct heap_trend *t = &s->trends[number];
+    if (number == known)
+        *t = (struct heap_trend){0};
     if (!t->points && !(t->points = calloc(s->snapshots + 1, sizeof *t->points)))
         return ERR_NOMEM;
     struct heap_point *p = &t->points[s->added]; /* two classes of one key are taken together */

@@ -2,6 +2,8 @@
  * own, and which of them each object has. */
 #include "heap/shapes.h"
 
+#include "base/array.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -75,14 +77,8 @@ int shape_table_add(struct shape_table *t, const struct heap *h, uint32_t node, 
             return 0;
         }
     }
-    if (t->count == t->capacity) {
-        uint32_t capacity = t->capacity ? 2 * t->capacity : 1024;
-        struct shape *grown = reallocarray(t->shape, capacity, sizeof *grown);
-        if (!grown)
-            return ERR_NOMEM;
-        t->shape = grown;
-        t->capacity = capacity;
-    }
+    if (!array_more(&t->shape, t->count))
+        return ERR_NOMEM;
     t->shape[t->count] = (struct shape){hash, node, 1};
     *ret_shape = t->count;
     t->slot[at] = ++t->count;
@@ -163,7 +159,7 @@ struct defining {
     struct shape_table *table;
     struct list32 properties;
     struct candidate *candidates;
-    uint32_t count, capacity;
+    uint32_t count;
     struct names texts; /* of candidates: number = place in candidates */
     struct buf scratch, text;
 };
@@ -221,14 +217,8 @@ static int define_candidate(struct defining *d, const struct shape *shape)
         d->properties.count = first;
         return 0;
     }
-    if (d->count == d->capacity) {
-        uint32_t capacity = d->capacity ? 2 * d->capacity : 256;
-        struct candidate *c = reallocarray(d->candidates, capacity, sizeof *c);
-        if (!c)
-            return ERR_NOMEM;
-        d->candidates = c;
-        d->capacity = capacity;
-    }
+    if (!array_more(&d->candidates, d->count))
+        return ERR_NOMEM;
     d->candidates[d->count] = (struct candidate){first, properties, shape->count, d->count, NULL};
     d->count++;
     return 0;

@@ -7,7 +7,7 @@
 /* Every exact list of properties that plain objects of a heap have, in order of appearance. */
 struct shape_table {
     struct shape *shape;
-    uint32_t count, capacity, slots;
+    uint32_t count, slots;
     uint32_t *slot;
     struct names names;    /* of properties */
     uint32_t *property_of; /* by string: number in names + 1; borrowed column of strings.count */

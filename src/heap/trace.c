@@ -1,6 +1,7 @@
 /* The allocation timeline of a heap: its samples, and the trees of stacks that V8 has traced. Read
  * from the file's mapping when they are asked for; DevTools' rules for both are restated at R14 of
  * its own code's buildSamples and AllocationProfile. */
+#include "base/array.h"
 #include "heap/allocations_inside.h"
 #include "heap/inside.h"
 
@@ -75,19 +76,12 @@ static int read_samples(struct allocations *a, const struct heap *h, struct err 
     struct scan s = {h, "samples", h->samples.at + 1};
     uint64_t row[2], last = 0;
     int more;
-    uint32_t room = 0;
     while ((more = scan_row(&s, a->interval_count == 0, row, 2, e)) > 0) {
         if (row[1] < last || row[1] > UINT32_MAX) /* the search below needs them ascending */
             return scan_bad(&s, e);
         last = row[1];
-        if (a->interval_count == room) {
-            room = room ? 2 * room : 1024;
-            struct allocation_interval *bigger =
-                reallocarray(a->intervals, room, sizeof *a->intervals);
-            if (!bigger)
-                return err_set(e, ERR_NOMEM, "no memory for the timeline");
-            a->intervals = bigger;
-        }
+        if (!array_more(&a->intervals, a->interval_count))
+            return err_set(e, ERR_NOMEM, "no memory for the timeline");
         double end_ms = (double)row[0] / 1000;
         double start_ms = a->interval_count ? a->intervals[a->interval_count - 1].end_ms : 0;
         a->intervals[a->interval_count++] = (struct allocation_interval){
