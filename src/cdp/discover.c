@@ -2,6 +2,7 @@
  * address that answers, /json/list of the same. */
 #include "cdp/discover.h"
 
+#include "base/array.h"
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/text.h"
@@ -138,15 +139,25 @@ static int read_entry(const cJSON *item, struct discover_entry *entry, struct er
     return rc;
 }
 
-static int grow_entries(struct discovery *d, size_t more, struct err *e)
+/* Room for one more behind the entries. */
+static int reserve_entry(struct discovery *d, struct err *e)
 {
-    if (d->count + more > DISCOVER_ENTRIES_MAX)
+    if (d->count == DISCOVER_ENTRIES_MAX)
         return err_set(e, ERR_PROTOCOL, "there are more than %d targets", DISCOVER_ENTRIES_MAX);
-    struct discover_entry *entries =
-        realloc(d->entries, (d->count + more + 1) * sizeof *entries); /* + 1: never of nothing */
-    if (!entries)
+    if (!array_more(&d->entries, d->count))
         return err_set(e, ERR_NOMEM, "out of memory for a list of targets");
-    d->entries = entries;
+    return 0;
+}
+
+/* An empty entry behind the others, which is filled in place: what fails half-way is freed with
+ * them. */
+static int add_entry(struct discovery *d, struct discover_entry **ret, struct err *e)
+{
+    int rc = reserve_entry(d, e);
+    if (rc)
+        return rc;
+    *ret = &d->entries[d->count++];
+    **ret = (struct discover_entry){0};
     return 0;
 }
 
@@ -156,14 +167,12 @@ int discover_read_list(const char *text, size_t length, struct discovery *d, str
     int rc = json_parse(text, length, &tree, e);
     if (!rc && !cJSON_IsArray(tree))
         rc = err_set(e, ERR_PROTOCOL, "/json/list is not an array");
-    if (!rc)
-        rc = grow_entries(d, (size_t)cJSON_GetArraySize(tree), e);
     const cJSON *item = rc ? NULL : tree->child;
     for (; item && !rc; item = item->next) {
-        struct discover_entry *entry =
-            &d->entries[d->count++]; /* counted at once, so it is freed */
-        *entry = (struct discover_entry){0};
-        rc = read_entry(item, entry, e);
+        struct discover_entry *entry;
+        rc = add_entry(d, &entry, e);
+        if (!rc)
+            rc = read_entry(item, entry, e);
     }
     cJSON_Delete(tree);
     return rc;
@@ -205,20 +214,18 @@ static void succeed(struct discover *d)
 static void succeed_by_url(struct discover *d)
 {
     struct err e = ERR_NONE;
-    int rc = grow_entries(d->found, 1, &e);
-    if (!rc) {
-        struct discover_entry *entry = &d->found->entries[d->found->count++];
-        *entry = (struct discover_entry){0};
+    struct discover_entry *entry;
+    int rc = add_entry(d->found, &entry, &e);
+    if (!rc)
         rc = copy_text(d->address.path + 1, &entry->id, &e);
-        if (!rc)
-            rc = copy_text("unknown", &entry->type, &e);
-        if (!rc)
-            rc = copy_text("", &entry->title, &e);
-        if (!rc)
-            rc = copy_text("", &entry->url, &e);
-        if (!rc)
-            rc = copy_text(d->address.path, &entry->path, &e);
-    }
+    if (!rc)
+        rc = copy_text("unknown", &entry->type, &e);
+    if (!rc)
+        rc = copy_text("", &entry->title, &e);
+    if (!rc)
+        rc = copy_text("", &entry->url, &e);
+    if (!rc)
+        rc = copy_text(d->address.path, &entry->path, &e);
     if (rc)
         fail(d, &e);
     else
@@ -456,7 +463,7 @@ int discovery_add_worker(
     struct discovery *d, const char *id, const char *title, const char *url, struct err *e)
 {
     struct discover_entry worker = {0};
-    int rc = grow_entries(d, 1, e);
+    int rc = reserve_entry(d, e);
     if (!rc)
         rc = copy_text(id, &worker.id, e);
     if (!rc)

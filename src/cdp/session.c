@@ -4,6 +4,7 @@
  * NodeWorker.sendMessageToWorker, whose own reply matters only when it is an error. */
 #include "cdp/session.h"
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -12,8 +13,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PENDING_FIRST 8
 
 static int call(struct cdp_session *s, const char *method, cJSON *params, struct pending p,
     struct err *e) MUST_USE;
@@ -41,14 +40,8 @@ static int add_pending(struct cdp_session *s, struct pending p, struct err *e)
 {
     if (s->pending_count == CDP_PENDING_MAX)
         return err_set(e, ERR_FULL, "%d calls wait for the target already", CDP_PENDING_MAX);
-    if (s->pending_count == s->pending_capacity) {
-        size_t capacity = s->pending_capacity ? 2 * s->pending_capacity : PENDING_FIRST;
-        struct pending *table = realloc(s->pending, capacity * sizeof *table);
-        if (!table)
-            return err_set(e, ERR_NOMEM, "out of memory for a call");
-        s->pending = table;
-        s->pending_capacity = capacity;
-    }
+    if (!array_grow(&s->pending, &s->pending_capacity, s->pending_count + 1))
+        return err_set(e, ERR_NOMEM, "out of memory for a call");
     s->pending[s->pending_count++] = p;
     return 0;
 }

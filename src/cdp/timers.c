@@ -1,22 +1,14 @@
 /* Deadlines in order. */
 #include "cdp/timers.h"
 
+#include "base/array.h"
+
 #include <assert.h>
 #include <stdlib.h>
 
 int timers_reserve(struct timers *t, size_t count)
 {
-    if (count <= t->capacity)
-        return 0;
-    size_t capacity = t->capacity ? 2 * t->capacity : 64;
-    while (capacity < count)
-        capacity *= 2;
-    struct timers_node **heap = realloc(t->heap, capacity * sizeof *heap);
-    if (!heap)
-        return ERR_NOMEM;
-    t->heap = heap;
-    t->capacity = capacity;
-    return 0;
+    return array_grow(&t->heap, &t->capacity, count) ? 0 : ERR_NOMEM;
 }
 
 static void put(struct timers *t, size_t index, struct timers_node *node)
