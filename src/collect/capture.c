@@ -11,6 +11,7 @@
  * target idle have deadlines. */
 #include "collect/capture.h"
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "cdp/unescape.h"
 #include "collect/ask.h"
@@ -369,18 +370,8 @@ void capture_chunk(struct capture *c, const char *escaped, size_t length)
 
 static bool reserve_interval(struct capture *c, size_t index)
 {
-    if (index >= INTERVALS_MAX)
+    if (index >= INTERVALS_MAX || !array_grow(&c->intervals, &c->interval_room, index + 1))
         return false;
-    if (index >= c->interval_room) {
-        size_t room = c->interval_room ? c->interval_room : 256;
-        while (room <= index)
-            room *= 2;
-        struct recording_interval *bigger = reallocarray(c->intervals, room, sizeof *bigger);
-        if (!bigger)
-            return false;
-        c->intervals = bigger;
-        c->interval_room = room;
-    }
     while (c->interval_count <= index)
         c->intervals[c->interval_count++] = (struct recording_interval){0, 0};
     return true;

@@ -11,6 +11,7 @@
  * after them. */
 #include "collect/probe.h"
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "collect/generator.h"
@@ -63,7 +64,7 @@ struct probe {
     int64_t *base; /* requests by route at the floor before; ROUTES_MAX */
     int64_t *sums; /* the same now, while a floor is read */
     struct probe_round *rounds;
-    size_t round_count, round_room;
+    size_t round_count;
     struct probe_facts facts;
     double warm_floor, warm_rise; /* of the latest warm-up; NAN: none yet */
     int steady;                   /* rises alike, one after the other */
@@ -299,16 +300,8 @@ static void add_counts(struct probe *p, const struct run_target *t, const struct
 
 static struct probe_round *add_round(struct probe *p)
 {
-    if (p->round_count == p->round_room) {
-        size_t room = p->round_room ? 2 * p->round_room : 32;
-        struct probe_round *grown = realloc(p->rounds, room * sizeof *grown);
-        if (!grown)
-            return NULL;
-        p->rounds = grown;
-        p->round_room = room;
-    }
-    int64_t *counts = calloc(ROUTES_MAX, sizeof *counts);
-    if (!counts)
+    int64_t *counts = NULL;
+    if (!array_more(&p->rounds, p->round_count) || !(counts = calloc(ROUTES_MAX, sizeof *counts)))
         return NULL;
     for (size_t i = 0; i < ROUTES_MAX; i++)
         counts[i] = p->round_count ? p->sums[i] - p->base[i] : 0;

@@ -1,6 +1,7 @@
 /* Retention: the middle of a series goes first, its ends and what a diagnosis cites stay. */
 #include "collect/retention.h"
 
+#include "base/array.h"
 #include "collect/folder.h"
 
 #include <errno.h>
@@ -16,7 +17,7 @@
 struct retention {
     struct retention_options options;
     struct retention_file *files; /* owned, in the order in which they were taken */
-    size_t count, room;
+    size_t count;
     int64_t bytes; /* of all files */
 };
 
@@ -191,14 +192,8 @@ static int add_file(struct retention *r, const struct retention_file *file, stru
 {
     if (r->count == FILES_MAX)
         return err_set(e, ERR_FULL, "more than %d captures in one folder", FILES_MAX);
-    if (r->count == r->room) {
-        size_t room = r->room ? 2 * r->room : 64;
-        struct retention_file *grown = realloc(r->files, room * sizeof *grown);
-        if (!grown)
-            return err_set(e, ERR_NOMEM, "out of memory");
-        r->files = grown;
-        r->room = room;
-    }
+    if (!array_more(&r->files, r->count))
+        return err_set(e, ERR_NOMEM, "out of memory");
     size_t at = r->count;
     while (at > 0 && r->files[at - 1].taken_ms > file->taken_ms)
         at--;

@@ -61,7 +61,7 @@ struct run {
     struct link *links;
     size_t link_count;
     struct watched **targets;
-    size_t target_count, target_room;
+    size_t target_count;
     struct child *child;
     bool child_ended;
     struct guardian *guardian; /* NULL: it could not be started */

@@ -1,5 +1,6 @@
 /* The requests of one target of a run: rows into the record, counts by route, floors of the heap.
  */
+#include "base/array.h"
 #include "collect/run_private.h"
 
 #include "base/buf.h"
@@ -499,11 +500,9 @@ int run_requests_set_aside(struct watched *w, struct err *e)
 {
     if (!w->follow)
         return 0;
-    struct requests **grown = realloc(w->spent, (w->spent_count + 1) * sizeof(struct requests *));
-    if (!grown)
+    if (!array_more(&w->spent, w->spent_count))
         return err_set(e, ERR_NOMEM, "out of memory");
     run_requests_leave(w);
-    w->spent = grown;
     w->spent[w->spent_count++] = w->follow;
     w->follow = NULL;
     return 0;

@@ -1,4 +1,5 @@
 /* One target of a run: its record, its place in the journal, its readings. */
+#include "base/array.h"
 #include "collect/run_private.h"
 
 #include "base/clock.h"
@@ -149,16 +150,8 @@ static struct watched *new_watched(struct link *link, const struct target *t)
 {
     struct run *r = link->run;
     struct err e = ERR_NONE;
-    if (r->target_count == TARGETS_MAX)
+    if (r->target_count == TARGETS_MAX || !array_more(&r->targets, r->target_count))
         return NULL;
-    if (r->target_count == r->target_room) {
-        size_t room = r->target_room ? 2 * r->target_room : 16;
-        struct watched **grown = realloc(r->targets, room * sizeof(struct watched *));
-        if (!grown)
-            return NULL;
-        r->targets = grown;
-        r->target_room = room;
-    }
     struct watched *w = calloc(1, sizeof *w);
     if (!w)
         return NULL;

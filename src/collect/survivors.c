@@ -7,6 +7,7 @@
  * timer or survivors_finish; storing, the disk. */
 #include "collect/survivors.h"
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "cdp/proto.h"
 
@@ -90,15 +91,9 @@ static int set_sizes(cJSON *head, const struct share *shares, size_t count, stru
         }
         (void)cJSON_SetNumberHelper(size, share ? share->bytes : 0);
         cJSON *children = cJSON_GetObjectItemCaseSensitive(node, "children");
-        if (depth == room) {
-            size_t more = room ? 2 * room : 64;
-            cJSON **bigger = reallocarray(stack, more, sizeof(cJSON *));
-            if (!bigger) {
-                rc = err_set(e, ERR_NOMEM, "out of memory");
-                break;
-            }
-            stack = bigger;
-            room = more;
+        if (!array_grow(&stack, &room, depth + 1)) {
+            rc = err_set(e, ERR_NOMEM, "out of memory");
+            break;
         }
         stack[depth++] = node == head ? NULL : node->next; /* what comes after its children */
         node = children ? children->child : NULL;
