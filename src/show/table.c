@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "show/fill.h"
@@ -45,7 +46,7 @@ struct show_table {
     size_t column_count;
     uint64_t spare;     /* columns that text can go without, a bit each */
     struct cell *cells; /* owned, row by row */
-    size_t cell_count, cell_capacity;
+    size_t cell_count;
     struct buf text; /* of all CELL_TEXT */
     int failure;     /* the first that an add met, 0 */
 };
@@ -92,18 +93,12 @@ static void add(struct show_table *t, struct cell cell)
 {
     if (t->failure)
         return;
-    if (t->cell_count == t->cell_capacity) {
-        size_t capacity = t->cell_capacity ? 2 * t->cell_capacity : 256;
-        struct cell *grown =
-            capacity <= SHOW_CELLS_MAX ? realloc(t->cells, capacity * sizeof *grown) : NULL;
-        if (!grown) {
-            t->failure = capacity > SHOW_CELLS_MAX ? ERR_FULL : ERR_NOMEM;
-            return;
-        }
-        t->cells = grown;
-        t->cell_capacity = capacity;
-    }
-    t->cells[t->cell_count++] = cell;
+    if (t->cell_count == SHOW_CELLS_MAX)
+        t->failure = ERR_FULL;
+    else if (!array_more(&t->cells, t->cell_count))
+        t->failure = ERR_NOMEM;
+    else
+        t->cells[t->cell_count++] = cell;
 }
 
 void show_add_text(struct show_table *t, const char *text, size_t length)

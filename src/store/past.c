@@ -1,6 +1,7 @@
 /* Earlier captures, read once before a run begins, on a connection of its own. */
 #include "store/past.h"
 
+#include "base/array.h"
 #include "store/lite.h"
 #include "store/sql.h"
 
@@ -30,7 +31,7 @@ enum {
 
 struct past {
     struct past_capture *captures; /* owned, the newest first */
-    size_t count, room;
+    size_t count;
 };
 
 static void free_capture(struct past_capture *c)
@@ -59,14 +60,8 @@ static char *copy(struct lite_statement *s, int column)
 
 static int add_row(struct past *p, struct lite_statement *s, struct err *e)
 {
-    if (p->count == p->room) {
-        size_t room = p->room ? 2 * p->room : 64;
-        struct past_capture *grown = realloc(p->captures, room * sizeof *grown);
-        if (!grown)
-            return err_set(e, ERR_NOMEM, "out of memory");
-        p->captures = grown;
-        p->room = room;
-    }
+    if (!array_more(&p->captures, p->count))
+        return err_set(e, ERR_NOMEM, "out of memory");
     bool has_file = lite_type(s, FILE_PATH) == LITE_TEXT;
     struct past_capture c = {.run_id = copy(s, RUN_ID),
         .snapshot_id = lite_integer(s, SNAPSHOT_ID),
