@@ -1,6 +1,7 @@
 /* Floors of the record, judged: what a request of each route keeps. */
 #include "command/metrics_requests.h"
 
+#include "base/array.h"
 #include "diagnose/floors.h"
 
 #include <math.h>
@@ -29,14 +30,11 @@ static int judge_target(void *arg, struct floors *floors, struct err *e)
     int rc = floors_judge(floors, false, estimates, &summary, NULL, e);
     if (rc)
         return rc;
-    struct kept_route *grown =
-        realloc(kept->routes, (kept->count + floors->route_count + 1) * sizeof *grown);
-    if (!grown)
-        return err_set(e, ERR_NOMEM, "out of memory");
-    kept->routes = grown;
     for (size_t i = 0; i < floors->route_count; i++) {
         struct floors_route *route = &floors->routes[i];
-        grown[kept->count++] = (struct kept_route){route->method, route->path, estimates[i]};
+        if (!array_more(&kept->routes, kept->count))
+            return err_set(e, ERR_NOMEM, "out of memory");
+        kept->routes[kept->count++] = (struct kept_route){route->method, route->path, estimates[i]};
         route->method = route->path = NULL; /* they are kept's now */
     }
     kept->floors += summary.floors_used;

@@ -61,7 +61,7 @@ static int put_json(const struct show_out *o, const struct sample *sample, bool 
 static void put_spark(const struct session *s, const struct show_out *o)
 {
     double values[SESSION_READINGS];
-    if (s->current >= s->told_room)
+    if (s->current >= s->told_count)
         return;
     const struct told *told = &s->told[s->current];
     size_t count = told->count < SESSION_READINGS ? told->count : SESSION_READINGS;

@@ -1,4 +1,5 @@
 /* set, source, quit: the session itself. */
+#include "base/array.h"
 #include "command/prompt/table.h"
 
 #include "base/text.h"
@@ -53,13 +54,9 @@ static int set_variable(struct session *s, enum setting_id id, const char *value
     struct variable *v = variable_of(s, id);
     if (rc)
         return rc;
-    if (!v) {
-        struct variable *grown = realloc(s->variables, (s->variable_count + 1) * sizeof *grown);
-        if (grown) {
-            s->variables = grown;
-            v = &grown[s->variable_count++];
-            *v = (struct variable){.id = id};
-        }
+    if (!v && array_more(&s->variables, s->variable_count)) {
+        v = &s->variables[s->variable_count++];
+        *v = (struct variable){.id = id};
     }
     if (!v || !copy) {
         free(copy);

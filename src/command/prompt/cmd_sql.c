@@ -1,5 +1,6 @@
 /* sql: a question to the record, which this session is part of: to PostgreSQL where that is in use,
  * else to SQLite. */
+#include "base/array.h"
 #include "command/prompt/table.h"
 
 #include "command/prompt/session.h"
@@ -26,7 +27,7 @@ struct answer {
     int columns;
     char *names[COLUMNS_MAX];
     struct cell *cells;
-    size_t rows, room;
+    size_t rows, room; /* room: cells */
     bool cut;
 };
 
@@ -41,14 +42,8 @@ static void free_answer(struct answer *a)
 
 static int add_row(struct answer *a, struct reader_rows *rows, struct err *e)
 {
-    if (a->rows == a->room) {
-        size_t room = a->room ? 2 * a->room : 64;
-        struct cell *grown = realloc(a->cells, room * (size_t)a->columns * sizeof *grown);
-        if (!grown)
-            return err_set(e, ERR_NOMEM, "out of memory");
-        a->cells = grown;
-        a->room = room;
-    }
+    if (!array_grow(&a->cells, &a->room, (a->rows + 1) * (size_t)a->columns))
+        return err_set(e, ERR_NOMEM, "out of memory");
     struct cell *row = &a->cells[a->rows++ * (size_t)a->columns];
     for (int i = 0; i < a->columns; i++) {
         struct reader_value v = reader_value(rows, i);

@@ -1,6 +1,7 @@
 /* A session of the prompt: the run, its targets, and how commands wait. */
 #include "command/prompt/session.h"
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -170,14 +171,10 @@ static void on_metrics(void *arg, const struct run_target *t, const struct store
     size_t index = index_of(s, t);
     if (index == SIZE_MAX)
         return;
-    if (index >= s->told_room) {
-        size_t room = 2 * index + 8;
-        struct told *grown = realloc(s->told, room * sizeof *grown);
-        if (!grown)
+    while (s->told_count <= index) {
+        if (!array_more(&s->told, s->told_count))
             return;
-        memset(grown + s->told_room, 0, (room - s->told_room) * sizeof *grown);
-        s->told = grown;
-        s->told_room = room;
+        s->told[s->told_count++] = (struct told){.count = 0};
     }
     struct told *told = &s->told[index];
     told->heap[told->count++ % SESSION_READINGS] = m->heap_used;
@@ -220,13 +217,10 @@ static void clear_taken(struct session *s)
 
 static void keep(struct session *s, const struct run_target *t, const struct capture_outcome *o)
 {
-    if (s->snapshot_count == SESSION_SNAPSHOTS_MAX)
+    if (s->snapshot_count == SESSION_SNAPSHOTS_MAX || !array_more(&s->snapshots, s->snapshot_count))
         return;
-    struct kept *grown = realloc(s->snapshots, (s->snapshot_count + 1) * sizeof *grown);
-    if (!grown)
-        return;
-    s->snapshots = grown;
-    grown[s->snapshot_count] = (struct kept){.path = strdup(o->file->path),
+    struct kept *added = &s->snapshots[s->snapshot_count];
+    *added = (struct kept){.path = strdup(o->file->path),
         .target = index_of(s, t),
         .wall_ms = o->asked_at_ms,
         .epoch = o->epoch,
@@ -235,7 +229,7 @@ static void keep(struct session *s, const struct run_target *t, const struct cap
         .edges = o->file->edges,
         .heap_after = o->heap_after,
         .pause_ms = o->pause_ms};
-    if (grown[s->snapshot_count].path)
+    if (added->path)
         s->snapshot_count++;
     vocabulary_set_counts(s->vocabulary, run_target_count(s->run), s->snapshot_count);
 }

@@ -68,8 +68,8 @@ struct session {
     struct err why;
     bool attached;     /* there was a first target */
     size_t current;    /* target of the run in use; SIZE_MAX: none yet */
-    struct told *told; /* by target; as many as told_room */
-    size_t told_room;
+    struct told *told; /* by target */
+    size_t told_count;
     struct kept *snapshots;
     size_t snapshot_count;
     struct open_heap heaps[SESSION_OPEN_HEAPS];

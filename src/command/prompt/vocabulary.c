@@ -1,6 +1,7 @@
 /* The words that the prompt can complete. One lock: the session adds, the editor's thread asks. */
 #include "command/prompt/vocabulary.h"
 
+#include "base/array.h"
 #include "base/text.h"
 #include "command/prompt/table.h"
 #include "heap/heap.h"
@@ -108,19 +109,11 @@ void vocabulary_set_protocol(struct vocabulary *v, const struct protocol *p)
 /* Takes word (owned, NULL: out of memory) if it begins as the one that is typed. */
 static void offer(struct editor_choices *c, const char *typed, char *word)
 {
-    if (!word || strncmp(word, typed, strlen(typed)) != 0 || c->count == CHOICES_MAX) {
+    bool fits = word && strncmp(word, typed, strlen(typed)) == 0 && c->count < CHOICES_MAX;
+    if (fits && array_more(&c->words, c->count))
+        c->words[c->count++] = word;
+    else
         free(word);
-        return;
-    }
-    if ((c->count & (c->count - 1)) == 0) { /* a power of two: full */
-        char **grown = realloc(c->words, (c->count ? 2 * c->count : 1) * sizeof(char *));
-        if (!grown) {
-            free(word);
-            return;
-        }
-        c->words = grown;
-    }
-    c->words[c->count++] = word;
 }
 
 static void offer_copy(struct editor_choices *c, const char *typed, const char *word)
