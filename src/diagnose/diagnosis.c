@@ -1,6 +1,7 @@
 /* The answer's memory. */
 #include "diagnose/diagnosis.h"
 
+#include "base/array.h"
 #include "base/text.h"
 
 #include <stdarg.h>
@@ -61,14 +62,10 @@ int diagnosis_note(struct diagnosis *d, struct err *e, const char *format, ...)
     for (size_t i = 0; i < d->note_count; i++)
         if (strcmp(d->notes[i], text) == 0)
             return 0;
-    char **grown = realloc(d->notes, (d->note_count + 1) * sizeof *grown);
-    if (!grown)
+    char *note = array_more(&d->notes, d->note_count) ? diagnosis_text(text, strlen(text)) : NULL;
+    if (!note)
         return err_set(e, ERR_NOMEM, "out of memory");
-    d->notes = grown;
-    grown[d->note_count] = diagnosis_text(text, strlen(text));
-    if (!grown[d->note_count])
-        return err_set(e, ERR_NOMEM, "out of memory");
-    d->note_count++;
+    d->notes[d->note_count++] = note;
     return 0;
 }
 

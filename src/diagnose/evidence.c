@@ -1,6 +1,7 @@
 /* The record of a run, read for a diagnosis. */
 #include "diagnose/evidence.h"
 
+#include "base/array.h"
 #include "base/clock.h"
 #include "cdp/json.h"
 #include "diagnose/stack.h"
@@ -57,23 +58,10 @@ static uint32_t line(struct reader_rows *rows, int column)
 
 /* ---- lists ---- */
 
-/* The list with room for one more; grows by doubling. NULL: out of memory, and it is as it was. */
-static void *grow(void *list, size_t count, size_t size)
-{
-    bool full = (count & (count - 1)) == 0; /* none, or a power of two */
-    return full && (count || !list) ? realloc(list, (count ? 2 * count : 1) * size) : list;
-}
-
 /* 0 or ERR_NOMEM. */
 #define ADD(list, count, item, e)                                                                  \
-    ({                                                                                             \
-        void *grown_ = grow((list), (count), sizeof *(list));                                      \
-        if (grown_) {                                                                              \
-            (list) = grown_;                                                                       \
-            (list)[(count)++] = (item);                                                            \
-        }                                                                                          \
-        grown_ ? 0 : err_set((e), ERR_NOMEM, "out of memory");                                     \
-    })
+    (array_more(&(list), (count)) ? ((list)[(count)++] = (item), 0)                                \
+                                  : err_set((e), ERR_NOMEM, "out of memory"))
 
 static struct evidence_target *find_target(struct evidence *r, int64_t id)
 {

@@ -1,6 +1,7 @@
 /* The frontier between old and new. */
 #include "diagnose/frontier.h"
 
+#include "base/array.h"
 #include "base/buf.h"
 
 #include <stdlib.h>
@@ -163,15 +164,9 @@ static int make_units(struct frontier *f)
     for (uint32_t i = 0; i < c->node_count; i++) {
         size_t length = 0;
         for (uint32_t at = i; f->unit[at] == UNDECIDED; at = c->dominator[at]) {
-            if (length == capacity) {
-                size_t larger = 2 * capacity + 1024;
-                uint32_t *grown = reallocarray(way, larger, sizeof *grown);
-                if (!grown) {
-                    free(way);
-                    return ERR_NOMEM;
-                }
-                way = grown;
-                capacity = larger;
+            if (!array_grow(&way, &capacity, length + 1)) {
+                free(way);
+                return ERR_NOMEM;
             }
             way[length++] = at;
             if (c->dominator[at] == at)

@@ -1,6 +1,7 @@
 /* Allocating lines of the record, joined to suspects. */
 #include "diagnose/lines.h"
 
+#include "base/array.h"
 #include "base/own.h"
 #include "diagnose/culprits.h"
 #include "heap/allocations.h"
@@ -223,18 +224,15 @@ static int add_line(struct diagnosis_suspect *s, const struct line *line, struct
 {
     if (has_line(s, line))
         return 0;
-    struct diagnosis_site *grown = realloc(s->sites, (s->site_count + 1) * sizeof *grown);
-    if (!grown)
+    if (!array_more(&s->sites, s->site_count))
         return err_set(e, ERR_NOMEM, "out of memory");
-    s->sites = grown;
-    struct diagnosis_site *added = &grown[s->site_count];
+    struct diagnosis_site *added = &s->sites[s->site_count++];
     *added = (struct diagnosis_site){
         .place = {.function = diagnosis_text(line->at.function, strlen(line->at.function)),
             .url = diagnosis_text(line->at.url, strlen(line->at.url)),
             .line = line->at.line,
             .column = line->at.column},
         .live_bytes = (int64_t)line->live};
-    s->site_count++;
     return added->place.function && added->place.url ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }
 

@@ -1,6 +1,7 @@
 /* Routes, sites and classes of the record, joined to suspects. */
 #include "diagnose/merge.h"
 
+#include "base/array.h"
 #include "base/text.h"
 #include "diagnose/crew.h"
 #include "diagnose/lines.h"
@@ -137,11 +138,9 @@ static size_t count_leak(const struct diagnosis *d, const struct evidence_target
 static int add_route(
     struct diagnosis_suspect *s, const struct leak *leak, double share, struct err *e)
 {
-    struct diagnosis_route *grown = realloc(s->routes, (s->route_count + 1) * sizeof *grown);
-    if (!grown)
+    if (!array_more(&s->routes, s->route_count))
         return err_set(e, ERR_NOMEM, "out of memory");
-    s->routes = grown;
-    struct diagnosis_route *r = &grown[s->route_count];
+    struct diagnosis_route *r = &s->routes[s->route_count];
     double instances = s->class_name && leak->requests > 0
                            ? share * (double)(s->last - s->first) / leak->requests / leak->here
                            : NAN;
@@ -349,11 +348,9 @@ bool merge_is_own_class(const char *name)
 
 static int add_suspect(struct diagnosis *d, const struct diagnosis_suspect *suspect, struct err *e)
 {
-    struct diagnosis_suspect *grown = realloc(d->suspects, (d->suspect_count + 1) * sizeof *grown);
-    if (!grown)
+    if (!array_more(&d->suspects, d->suspect_count))
         return err_set(e, ERR_NOMEM, "out of memory");
-    d->suspects = grown;
-    grown[d->suspect_count++] = *suspect;
+    d->suspects[d->suspect_count++] = *suspect;
     return 0;
 }
 

@@ -1,6 +1,7 @@
 /* Suspects: what has grown, who holds it, and what it is called. */
 #include "diagnose/suspects.h"
 
+#include "base/array.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "diagnose/births.h"
@@ -503,13 +504,12 @@ static const char *word_of(const struct work *w, const struct candidate *x)
 static int add_suspects(struct work *w, size_t most, struct diagnosis *d, struct err *e)
 {
     int rc = 0;
-    most = w->count < most ? w->count : most;
-    d->suspects = calloc(most + 1, sizeof *d->suspects);
-    if (!d->suspects)
-        return err_set(e, ERR_NOMEM, "out of memory");
     for (size_t i = 0; i < w->count && d->suspect_count < most && rc == 0; i++) {
         struct candidate *x = &w->list[i];
+        if (!array_more(&d->suspects, d->suspect_count))
+            return err_set(e, ERR_NOMEM, "out of memory");
         struct diagnosis_suspect *s = &d->suspects[d->suspect_count++];
+        *s = (struct diagnosis_suspect){0};
         rc = name_class(w, x, e);
         if (rc == 0)
             rc = fill(w, x, s, word_of(w, x), e);

@@ -1,4 +1,5 @@
 /* Which line allocates what stays: what a user opens first. */
+#include "base/array.h"
 #include "diagnose/lines.h"
 #include "diagnose/stack.h"
 
@@ -32,10 +33,10 @@ static struct diagnosis *one_suspect(const char *class, struct diagnosis_place *
 {
     struct diagnosis *d = diagnosis_new();
     d->verdict = DIAGNOSIS_LEAK;
-    d->suspects = calloc(2, sizeof *d->suspects);
+    assert_true(array_more(&d->suspects, 0));
     d->suspect_count = 1;
-    d->suspects[0].class_name = diagnosis_text(class, strlen(class));
-    d->suspects[0].retained_growth = 1000000;
+    d->suspects[0] = (struct diagnosis_suspect){
+        .class_name = diagnosis_text(class, strlen(class)), .retained_growth = 1000000};
     if (function) {
         struct diagnosis_place *copy = calloc(1, sizeof *copy);
         *copy = (struct diagnosis_place){diagnosis_text("", 0),

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/array.h"
 #include "diagnose/merge.h"
 
 #include <stdlib.h>
@@ -49,8 +50,7 @@ static struct diagnosis *suspect_of(int64_t growth)
     assert_non_null(d);
     d->verdict = DIAGNOSIS_LEAK;
     d->memory = MEMORY_JS_HEAP;
-    d->suspects = calloc(1, sizeof *d->suspects);
-    assert_non_null(d->suspects);
+    assert_true(array_more(&d->suspects, 0));
     d->suspect_count = 1;
     d->suspects[0] = (struct diagnosis_suspect){.class_name = strdup("Entry"),
         .first = 100,
