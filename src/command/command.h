@@ -66,6 +66,7 @@ extern const struct command command_report;
 extern const struct command command_summary;
 extern const struct command command_config;
 extern const struct command command_completion;
+extern const struct command command_manual;
 extern const struct command command_help;
 extern const struct command command_version;
 extern const struct command command_metrics;

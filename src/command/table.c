@@ -28,6 +28,7 @@ const struct command *const command_table[] = {
     &command_verify,
     &command_config,
     &command_completion,
+    &command_manual,
     &command_help,
     &command_version,
     NULL,

@@ -211,6 +211,26 @@ test('every command has a help page with examples', async (t) => {
     }
 });
 
+test('the manual page has every command and option that help has, and roff can read it', async (t) => {
+    const ws = workspace(t);
+    const manual = await heaptap(t, ws, ['manual']);
+    assertExit(manual, 0);
+    const text = manual.stdout.replaceAll('\\-', '-').replaceAll(/\\f[BIR]/g, '');
+    const list = await heaptap(t, ws, ['help']);
+    const commands = [...list.stdout.matchAll(/^ {2}([a-z]+) {2,}[a-z]/gm)].map((match) => match[1]);
+    assert.ok(commands.length > 20, list.stdout);
+    for (const command of commands) {
+        const from = text.indexOf(`.SS heaptap ${command} `);
+        assert.ok(from >= 0, `${command} is missing`);
+        const own = text.slice(from, text.indexOf('\n.S', from + 1));
+        const [options] = (await heaptap(t, ws, ['help', command])).stdout.split('\nEverywhere:');
+        for (const [, option] of options.matchAll(/^ {2}(?:-., | {4})(--[a-z-]+)/gm))
+            assert.ok(own.includes(option), `${command} ${option} is missing`);
+    }
+    for (const [, request] of manual.stdout.matchAll(/^([.'].*?)(?: |$)/gm))
+        assert.match(request, /^\.(TH|SH|SS|TP|PP|nf|fi|br)$/);
+});
+
 test('output that cannot be written is an error, not silence', async (t) => {
     const ws = workspace(t);
     const full = fs.openSync('/dev/full', 'w');
