@@ -472,13 +472,10 @@ static void next_floor(struct probe *p);
 
 static int note_isolate(struct probe *p, size_t index, double bytes, struct err *e)
 {
-    if (index >= p->isolate_count) {
-        struct isolate *grown = realloc(p->isolates, (index + 1) * sizeof *grown);
-        if (!grown)
+    while (p->isolate_count <= index) {
+        if (!array_more(&p->isolates, p->isolate_count))
             return err_set(e, ERR_NOMEM, "out of memory");
-        memset(grown + p->isolate_count, 0, (index + 1 - p->isolate_count) * sizeof *grown);
-        p->isolates = grown;
-        p->isolate_count = index + 1;
+        p->isolates[p->isolate_count++] = (struct isolate){.known = false};
     }
     struct isolate *isolate = &p->isolates[index];
     if (p->step == WARMING)

@@ -208,7 +208,7 @@ struct grouping {
     struct heap *h;
     struct names texts;
     struct heap_path_group *groups; /* by number of its text */
-    size_t room;
+    size_t count;
     size_t steps; /* of all ways */
     struct buf text;
 };
@@ -234,21 +234,13 @@ static int group_node(struct grouping *g, uint32_t node, struct err *e)
     heap_path_free(&path);
     if (r == 0)
         r = names_add(&g->texts, g->text.data, g->text.length, &number);
-    if (r == 0 && number == g->room) {
-        size_t room = 2 * g->room + 64;
-        struct heap_path_group *grown = reallocarray(g->groups, room, sizeof *grown);
-        if (grown) {
-            memset(grown + g->room, 0, (room - g->room) * sizeof *grown);
-            g->groups = grown;
-            g->room = room;
-        } else {
-            r = ERR_NOMEM;
-        }
-    }
+    if (r == 0 && number == g->count && !array_more(&g->groups, g->count))
+        r = ERR_NOMEM;
     if (r < 0)
         return err_set(e, r, "out of memory for paths");
-    if (g->groups[number].count++ == 0)
-        g->groups[number].example = node;
+    if (number == g->count)
+        g->groups[g->count++] = (struct heap_path_group){.example = node};
+    g->groups[number].count++;
     g->groups[number].self_size += g->h->self[node];
     return 0;
 }
