@@ -237,8 +237,8 @@ int heap_retainers(struct heap *h, uint32_t node, size_t limit, struct heap_reta
 int heap_incoming(struct heap *h, uint32_t node, const uint32_t **ret_edges, uint32_t *ret_count,
     struct err *e) MUST_USE;
 
-#define HEAP_PATH_MAX 1000 /* steps that are kept; longer ways, such as along a list, have a gap   \
-                            */
+/* Steps that are kept of a way; longer ones, such as along a list, have a gap. */
+#define HEAP_PATH_MAX 1000
 
 /* The shortest way from the roots to the node, as the pane opens it: each node's first retainer.
  * Step 0 is the edge out of the node nearest to the roots; the last one leads to `node`. */
