@@ -4,16 +4,13 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "collect/host.h"
+#include "collect/launch.h"
 #include "collect/local.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <regex.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -128,74 +125,19 @@ static void kill_group(void *arg)
     kill(-c->pid, SIGKILL);
 }
 
-/* In the new process: only async-signal-safe calls. Writes errno to report if exec fails. */
-static void become(char *const *command, char *const *environment, int report)
+static void prepare(void)
 {
-    sigset_t none;
     setsid(); /* Ctrl-C is for heaptap; a group in the background could not read the terminal */
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
-    execvpe(command[0], command, environment);
-    int reason = errno;
-    ssize_t ignored = write(report, &reason, sizeof reason);
-    (void)ignored;
-    _exit(127);
 }
 
-extern char **environ;
-
-/* The environment with the inspector's flag in NODE_OPTIONS; NULL when memory is out. */
-static char **make_environment(char **ret_options)
+/* With the inspector's flag in NODE_OPTIONS. */
+static int start_command(char *const *command, pid_t *ret_pid, struct err *e)
 {
     const char *old = getenv("NODE_OPTIONS");
-    size_t count = 0, kept = 0;
-    while (environ[count])
-        count++;
-    char **copy = calloc(count + 2, sizeof *copy);
-    *ret_options = text_format("NODE_OPTIONS=%s%s" INSPECT_FLAG, old ? old : "", old ? " " : "");
-    if (!copy || !*ret_options) {
-        free(copy);
-        free(*ret_options);
-        return NULL;
-    }
-    for (size_t i = 0; i < count; i++)
-        if (strncmp(environ[i], "NODE_OPTIONS=", 13) != 0)
-            copy[kept++] = environ[i];
-    copy[kept] = *ret_options;
-    return copy;
-}
-
-/* Forks and executes; a failure to execute is reported through a pipe that exec closes. */
-static int launch(char *const *command, pid_t *ret_pid, struct err *e)
-{
-    char *options = NULL;
-    char **environment = make_environment(&options);
-    int report[2] = {-1, -1};
-    int reason = 0;
-    int rc = 0;
-    if (!environment)
-        return err_set(e, ERR_NOMEM, "out of memory");
-    if (pipe2(report, O_CLOEXEC) != 0) {
-        rc = err_set_errno(e, ERR_IO, errno, "cannot make a pipe");
-        goto out;
-    }
-    pid_t pid = fork();
-    if (pid == 0)
-        become(command, environment, report[1]);
-    close(report[1]);
-    if (pid < 0) {
-        rc = err_set_errno(e, ERR_IO, errno, "cannot start a process");
-    } else if (read(report[0], &reason, sizeof reason) == (ssize_t)sizeof reason) {
-        waitpid(pid, NULL, 0);
-        rc = err_set(e, ERR_UNREACHABLE, "cannot start \"%s\": %s", command[0], strerror(reason));
-    } else {
-        *ret_pid = pid;
-    }
-    close(report[0]);
-out:
-    free(environment);
+    char *options = text_format("NODE_OPTIONS=%s%s" INSPECT_FLAG, old ? old : "", old ? " " : "");
+    const char *const set[] = {options, NULL};
+    const struct launch l = {command, set, prepare, "", ERR_UNREACHABLE};
+    int rc = options ? launch(&l, ret_pid, e) : err_set(e, ERR_NOMEM, "out of memory");
     free(options);
     return rc;
 }
@@ -217,7 +159,7 @@ int child_start(struct loop *l, char *const *command, const char *match,
     if (rc == 0)
         rc = timer_new(l, kill_group, c, &c->kill_timer, e);
     if (rc == 0)
-        rc = launch(command, &c->pid, e);
+        rc = start_command(command, &c->pid, e);
     if (rc)
         goto out;
     c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);

@@ -2,13 +2,12 @@
 #include "collect/generator.h"
 
 #include "base/text.h"
+#include "collect/launch.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -41,70 +40,26 @@ static void ended(void *arg, int fd)
     g->fn(g->arg, status);
 }
 
-/* In the new process: only async-signal-safe calls. */
-static void become(char *const *command, char *const *environment, int report)
+/* In the new process. */
+static void prepare(void)
 {
-    sigset_t none;
     setpgid(0, 0); /* Ctrl-C is for heaptap */
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
     int silent = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (silent >= 0)
         dup2(silent, 0);
     dup2(2, 1); /* standard output is for the answer */
-    execvpe(command[0], command, environment);
-    int reason = errno;
-    ssize_t ignored = write(report, &reason, sizeof reason);
-    (void)ignored;
-    _exit(127);
 }
 
-extern char **environ;
-
-/* Ours with two more; owned by the caller, as are the texts in ret_own. */
-static char **make_environment(int64_t round, int64_t rounds, char *ret_own[2])
+static int start_command(struct generator *g, int64_t round, int64_t rounds, struct err *e)
 {
-    size_t count = 0, kept = 0;
-    while (environ[count])
-        count++;
-    char **copy = calloc(count + 3, sizeof *copy);
-    ret_own[0] = text_format("HEAPTAP_ROUND=%lld", (long long)round);
-    ret_own[1] = text_format("HEAPTAP_ROUNDS=%lld", (long long)rounds);
-    if (!copy || !ret_own[0] || !ret_own[1]) {
-        free(copy);
-        return NULL;
-    }
-    for (size_t i = 0; i < count; i++)
-        if (strncmp(environ[i], "HEAPTAP_ROUND", 13) != 0)
-            copy[kept++] = environ[i];
-    copy[kept++] = ret_own[0];
-    copy[kept] = ret_own[1];
-    return copy;
-}
-
-/* A failure to execute is reported through a pipe that exec closes. */
-static int launch(struct generator *g, char *const *environment, struct err *e)
-{
-    int report[2];
-    int reason = 0, rc = 0;
-    if (pipe2(report, O_CLOEXEC) != 0)
-        return err_set_errno(e, ERR_IO, errno, "cannot make a pipe");
-    pid_t pid = fork();
-    if (pid == 0)
-        become(g->command, environment, report[1]);
-    close(report[1]);
-    if (pid < 0) {
-        rc = err_set_errno(e, ERR_IO, errno, "cannot start a process");
-    } else if (read(report[0], &reason, sizeof reason) == (ssize_t)sizeof reason) {
-        waitpid(pid, NULL, 0);
-        rc = err_set(
-            e, ERR_USAGE, "cannot start the load \"%s\": %s", g->command[0], strerror(reason));
-    } else {
-        g->pid = pid;
-    }
-    close(report[0]);
+    char *of_round = text_format("HEAPTAP_ROUND=%lld", (long long)round);
+    char *of_rounds = text_format("HEAPTAP_ROUNDS=%lld", (long long)rounds);
+    const char *const set[] = {of_round, of_rounds, NULL};
+    const struct launch l = {g->command, set, prepare, "the load ", ERR_USAGE};
+    int rc =
+        of_round && of_rounds ? launch(&l, &g->pid, e) : err_set(e, ERR_NOMEM, "out of memory");
+    free(of_round);
+    free(of_rounds);
     return rc;
 }
 
@@ -121,11 +76,9 @@ int generator_new(struct loop *l, char *const *command, generator_fn fn, void *a
 
 int generator_start(struct generator *g, int64_t round, int64_t rounds, struct err *e)
 {
-    char *own[2] = {NULL, NULL};
-    char **environment = make_environment(round, rounds, own);
-    int rc = environment ? launch(g, environment, e) : err_set(e, ERR_NOMEM, "out of memory");
+    int rc = start_command(g, round, rounds, e);
     if (rc)
-        goto out;
+        return rc;
     g->pidfd = (int)syscall(SYS_pidfd_open, g->pid, 0);
     if (g->pidfd < 0)
         rc = err_set_errno(e, ERR_IO, errno, "cannot watch the process of \"%s\"", g->command[0]);
@@ -136,10 +89,6 @@ int generator_start(struct generator *g, int64_t round, int64_t rounds, struct e
         waitpid(g->pid, NULL, 0);
         g->pid = 0;
     }
-out:
-    free(environment);
-    free(own[0]);
-    free(own[1]);
     return rc;
 }
 
