@@ -337,14 +337,18 @@ void pg_set_patience(struct pg *pg, int64_t us)
     pg->patience_us = us;
 }
 
-int pg_exec(struct pg *pg, const char *sql, struct err *e)
+static int exec(struct pg *pg, const char *sql, PGresult **ret, struct err *e)
 {
-    PGresult *result = NULL;
     if (!PQsendQuery(pg->connection, sql))
         return fail(pg, PQerrorMessage(pg->connection), NULL, e);
     int rc = flush(pg, e);
-    if (rc == 0)
-        rc = collect(pg, &result, e);
+    return rc ? rc : collect(pg, ret, e);
+}
+
+int pg_exec(struct pg *pg, const char *sql, struct err *e)
+{
+    PGresult *result = NULL;
+    int rc = exec(pg, sql, &result, e);
     PQclear(result);
     return rc;
 }
@@ -425,11 +429,7 @@ const char *pg_value(const struct pg_result *r, int row, int column)
 int pg_copy_begin(struct pg *pg, const char *sql, struct err *e)
 {
     PGresult *result = NULL;
-    if (!PQsendQuery(pg->connection, sql))
-        return fail(pg, PQerrorMessage(pg->connection), NULL, e);
-    int rc = flush(pg, e);
-    if (rc == 0)
-        rc = collect(pg, &result, e);
+    int rc = exec(pg, sql, &result, e);
     if (rc == 0 && PQresultStatus(result) != PGRES_COPY_IN)
         rc = err_set(e, ERR_INTERNAL, "PostgreSQL: no COPY began");
     PQclear(result);
