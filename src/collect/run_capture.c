@@ -168,13 +168,14 @@ void run_capture_ended(void *arg, const struct capture_outcome *o)
     run_capture_next(r);
 }
 
-static void on_sampled(void *arg, const char *label, const struct sample *sample)
+void run_capture_sampled(void *arg, const char *label, const struct sample *sample)
 {
     struct run *r = arg;
     run_target_record_sample(r->captured, label, sample);
 }
 
-static void on_progress(void *arg, const char *phase, int64_t done, int64_t total, int64_t bytes)
+void run_capture_progressed(
+    void *arg, const char *phase, int64_t done, int64_t total, int64_t bytes)
 {
     struct run *r = arg;
     r->handlers->progress(r->arg, &r->captured->facts, phase, done, total, bytes,
@@ -207,8 +208,8 @@ static void on_recorded(void *arg, const struct recording *recording)
 
 static const struct capture_handlers capture_handlers = {
     .recorded = on_recorded,
-    .sampled = on_sampled,
-    .progress = on_progress,
+    .sampled = run_capture_sampled,
+    .progress = run_capture_progressed,
     .quota_room = quota_room,
     .make_room = make_room,
     .done = run_capture_ended,

@@ -156,7 +156,10 @@ void run_capture_next(struct run *r);
 /* Marks those targets that get a last snapshot. */
 void run_capture_last(struct run *r);
 
-/* What a capture of the run has come to. */
+/* What a capture of the run tells on its way (as in struct capture_handlers), and has come to. */
+void run_capture_sampled(void *run, const char *label, const struct sample *sample);
+void run_capture_progressed(
+    void *run, const char *phase, int64_t done, int64_t total, int64_t bytes);
 void run_capture_ended(void *run, const struct capture_outcome *o);
 
 /* ---- run_keep.c ---- */
@@ -168,6 +171,16 @@ void run_keep_add(struct watched *w, const struct capture_outcome *o);
 void run_keep_teach(struct watched *w);
 
 /* ---- run_analysis.c ---- */
+struct run_asked { /* for the analysis of one capture; freed by run_analysis_answered */
+    struct watched *watched;
+    int64_t snapshot_id;
+};
+/* Has a capture analysed by `heaptap COMMAND`; until the answer its file is not to be deleted. fn
+ * gets a struct run_asked. */
+void run_analysis_ask(struct watched *w, int64_t snapshot_id, const struct capture_result *captured,
+    const char *command, analysis_fn fn);
+/* What fn calls last. */
+void run_analysis_answered(struct run_asked *asked);
 void run_analysis_add(
     struct watched *w, int64_t snapshot_id, const struct capture_result *captured);
 

@@ -83,22 +83,9 @@ static void done(void *arg, const struct capture_outcome *o)
     run_leave_if_done(r);
 }
 
-static void sampled(void *arg, const char *label, const struct sample *sample)
-{
-    struct run *r = arg;
-    run_target_record_sample(r->captured, label, sample);
-}
-
-static void progress(void *arg, const char *phase, int64_t passed, int64_t total, int64_t bytes)
-{
-    struct run *r = arg;
-    r->handlers->progress(r->arg, &r->captured->facts, phase, passed, total, bytes,
-        clock_monotonic_us() - r->capture_started_us);
-}
-
 static const struct capture_handlers handlers = {
-    .sampled = sampled,
-    .progress = progress,
+    .sampled = run_capture_sampled,
+    .progress = run_capture_progressed,
     .done = done,
 };
 

@@ -9,11 +9,6 @@
 #define SITES_MAX     1000   /* rows a timeline: what is beyond them is too small to look at */
 #define INTERVALS_MAX 100000 /* 20 a second are more than an hour */
 
-struct asked { /* for the analysis of one timeline */
-    struct watched *watched;
-    int64_t snapshot_id;
-};
-
 static int64_t integer(const cJSON *object, const char *key)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
@@ -26,7 +21,7 @@ static const char *text(const cJSON *object, const char *key)
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, key));
 }
 
-static void record_intervals(const struct asked *asked, const cJSON *intervals)
+static void record_intervals(const struct run_asked *asked, const cJSON *intervals)
 {
     const cJSON *interval;
     int count = 0;
@@ -47,7 +42,7 @@ static void record_intervals(const struct asked *asked, const cJSON *intervals)
     }
 }
 
-static void record_sites(const struct asked *asked, const cJSON *sites)
+static void record_sites(const struct run_asked *asked, const cJSON *sites)
 {
     struct watched *w = asked->watched;
     const cJSON *site;
@@ -81,7 +76,7 @@ static void record_sites(const struct asked *asked, const cJSON *sites)
 
 static void analysed(void *arg, const cJSON *answer, const struct err *why)
 {
-    struct asked *asked = arg;
+    struct run_asked *asked = arg;
     struct watched *w = asked->watched;
     if (why) {
         run_say(w->run, w, true, "%s", why->text);
@@ -90,32 +85,11 @@ static void analysed(void *arg, const cJSON *answer, const struct err *why)
         record_sites(asked, cJSON_GetObjectItemCaseSensitive(answer, "sites"));
         w->timeline_number++;
     }
-    retention_hold(w->run->retention, asked->snapshot_id, false);
-    free(asked);
-    run_leave_if_done(w->run);
+    run_analysis_answered(asked);
 }
 
 void run_timeline_add(struct watched *w, int64_t snapshot_id, const struct capture_result *captured)
 {
-    struct run *r = w->run;
-    struct err e = ERR_NONE;
-    struct analysis_file file = {.path = captured->path,
-        .command = "allocations",
-        .file_bytes = captured->bytes,
-        .nodes = captured->nodes,
-        .edges = captured->edges};
-    if (!r->analysis || !r->options.journal)
-        return;
-    struct asked *asked = malloc(sizeof *asked);
-    int rc = asked ? 0 : err_set(&e, ERR_NOMEM, "out of memory");
-    if (rc == 0) {
-        *asked = (struct asked){w, snapshot_id};
-        rc = analysis_add(r->analysis, &file, analysed, asked, &e);
-    }
-    if (rc) {
-        free(asked);
-        run_say(r, w, true, "%s is not analysed: %s", captured->path, e.text);
-    } else {
-        retention_hold(r->retention, snapshot_id, true);
-    }
+    if (w->run->analysis && w->run->options.journal)
+        run_analysis_ask(w, snapshot_id, captured, "allocations", analysed);
 }
