@@ -23,12 +23,13 @@ enum address_kind {
 
 struct address {
     enum address_kind kind;
-    char host[ADDRESS_HOST_SIZE];        /* name or IP literal without brackets; "" for a process */
-    uint16_t port;                       /* 0 for a process */
-    bool tls;                            /* wss:// */
-    char path[ADDRESS_PATH_SIZE];        /* "/…" of a URL, else "" */
-    pid_t pid;                           /* of a process, else 0 */
-    int pick_number;                     /* #2 is 2; 0 when no number was given */
+    char host[ADDRESS_HOST_SIZE]; /* name or IP literal without brackets; "" for a process */
+    uint16_t port;                /* 0 for a process */
+    bool tls;                     /* wss:// */
+    char path[ADDRESS_PATH_SIZE]; /* "/…" of a URL, else "" */
+    pid_t pid;                    /* of a process, else 0 */
+    pid_t network;   /* of an endpoint: the process in whose network it is (network.h); 0: ours */
+    int pick_number; /* #2 is 2; 0 when no number was given */
     char pick_title[ADDRESS_TITLE_SIZE]; /* #TITLE, else "" */
 };
 

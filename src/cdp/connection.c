@@ -452,6 +452,7 @@ int cdp_connect(struct loop *l, const struct cdp_options *o, const struct cdp_ha
 {
     static const struct socket_handlers socket_handlers = {
         .connected = on_connected, .received = on_received, .closed = on_socket_closed};
+    const struct socket_place place = {o->ip, o->port, o->tls_name, o->network};
     struct cdp_connection *c = calloc(1, sizeof *c);
     if (!c)
         return err_set(e, ERR_NOMEM, "out of memory for a connection");
@@ -480,7 +481,7 @@ int cdp_connect(struct loop *l, const struct cdp_options *o, const struct cdp_ha
     if (!rc)
         rc = timer_new(l, on_resume, c, &c->resume, e);
     if (!rc)
-        rc = socket_connect(l, o->ip, o->port, o->tls_name, &socket_handlers, c, &c->socket, e);
+        rc = socket_connect(l, &place, &socket_handlers, c, &c->socket, e);
     if (rc) {
         discard_connection(c);
         return rc;

@@ -13,6 +13,7 @@
 
 #include <cjson/cJSON.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 struct cdp_connection;
 struct cdp_session;
@@ -27,6 +28,7 @@ enum cdp_peer {
 struct cdp_options {
     const char *ip; /* IP literal */
     uint16_t port;
+    pid_t network;        /* the process in whose network that is (network.h); 0: ours */
     const char *tls_name; /* NULL: plain; else TLS with this name checked and in the Host header */
     const char *path;     /* "/UUID" */
     enum cdp_peer peer;

@@ -241,6 +241,7 @@ static void get(struct discover *d)
     const struct http_request q = {
         .ip = d->ips.ip[d->tried],
         .port = d->address.port,
+        .network = d->address.network,
         .tls_name = d->address.tls ? d->address.host : NULL,
         .path = d->have_version ? "/json/list" : "/json/version",
         .max_bytes = d->have_version ? LIST_MAX : VERSION_MAX,
@@ -338,6 +339,7 @@ int discover_start(struct loop *l, const struct address *a, int64_t deadline_us,
     strcpy(found->host, a->host);
     found->port = a->port;
     found->tls = a->tls;
+    found->network = a->network;
     int rc = resolve_start(l, a->host, deadline_us, on_resolved, d, &d->resolve, e);
     if (rc) {
         discovery_free(found);

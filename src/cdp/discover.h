@@ -36,6 +36,7 @@ struct discovery {
     char ip[RESOLVE_IP_SIZE];            /* the literal that answered */
     uint16_t port;
     bool tls;
+    pid_t network; /* as in the address */
     size_t count;
     struct discover_entry *entries; /* owned; in the endpoint's order */
 };

@@ -18,6 +18,7 @@ struct http {
     struct timer *timer; /* starts it, then is its deadline, then reports the end */
     char *ip, *tls_name, *path;
     uint16_t port;
+    pid_t network;
     char where[ADDRESS_HOST_PORT_SIZE];       /* for errors */
     char host_header[ADDRESS_HOST_PORT_SIZE]; /* of plain HTTP */
     int64_t deadline_us;
@@ -76,7 +77,7 @@ static void start(struct http *h)
     info.ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT | (h->tls_name ? LCCSCF_USE_SSL : 0);
     info.pwsi = &h->wsi;
     timer_start(h->timer, h->deadline_us);
-    if (!lws_client_connect_via_info(&info)) {
+    if (!loop_connect(&info, h->network, &h->why)) {
         h->wsi = NULL;
         if (!h->why.code)
             err_set(&h->why, ERR_UNREACHABLE, "nothing listens on %s", h->where);
@@ -183,6 +184,7 @@ int http_get(struct loop *l, const struct http_request *q, http_fn fn, void *arg
     h->fn = fn;
     h->arg = arg;
     h->port = q->port;
+    h->network = q->network;
     h->deadline_us = q->deadline_us;
     h->body = buf_new(q->max_bytes);
     h->why = ERR_NONE;

@@ -5,10 +5,12 @@
 #include "cdp/loop.h"
 
 #include <stddef.h>
+#include <sys/types.h>
 
 struct http_request {
     const char *ip; /* IP literal; it is the Host header too, for inspectors refuse names */
     uint16_t port;
+    pid_t network; /* the process in whose network that is (network.h); 0: ours */
     const char
         *tls_name; /* NULL: plain HTTP; else TLS with this name checked and in the Host header */
     const char *path;

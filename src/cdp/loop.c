@@ -142,6 +142,17 @@ void loop_client_info(
     };
 }
 
+/* The address is a literal, so that lws makes the socket within the call. */
+struct lws *loop_connect(const struct lws_client_connect_info *info, pid_t network, struct err *e)
+{
+    int back;
+    if (network_enter(network, &back, e) != 0)
+        return NULL;
+    struct lws *wsi = lws_client_connect_via_info(info);
+    network_leave(back);
+    return wsi;
+}
+
 void loop_drop_socket(struct lws *wsi)
 {
     if (!wsi)

@@ -4,6 +4,7 @@
 #define HEAPTAP_CDP_LOOP_LWS_H
 
 #include "cdp/loop.h"
+#include "cdp/network.h"
 
 #include <libwebsockets.h>
 #include <stddef.h>
@@ -27,6 +28,10 @@ void loop_release(struct loop *l);
 /* Fills what every client connection has in common: context, protocol, no pings, no idle limit. */
 void loop_client_info(
     struct loop *l, struct loop_socket *s, struct lws_client_connect_info *ret_info);
+
+/* Connects from the network of that process (0: ours). NULL: it cannot, and e says why where lws
+ * has not told the socket's callback. */
+struct lws *loop_connect(const struct lws_client_connect_info *info, pid_t network, struct err *e);
 
 /* Makes the socket silent at once; lws closes it in the next turn. */
 void loop_drop_socket(struct lws *wsi);

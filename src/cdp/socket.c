@@ -20,6 +20,7 @@ struct socket {
     char *ip;
     struct tls *tls; /* NULL: plain */
     uint16_t port;
+    pid_t network;
     bool connected; /* by TCP */
     bool told;      /* `connected` was: TLS is ready too */
     bool finishing, ended;
@@ -63,7 +64,7 @@ static void start(struct socket *s)
     info.address = info.host = s->ip;
     info.port = s->port;
     info.pwsi = &s->wsi;
-    if (!lws_client_connect_via_info(&info)) {
+    if (!loop_connect(&info, s->network, &s->why)) {
         s->wsi = NULL;
         if (!s->why.code)
             err_set(&s->why, ERR_UNREACHABLE, "%s", unreachable);
@@ -184,8 +185,8 @@ static int on_lws(struct loop_socket *side, struct lws *wsi, enum lws_callback_r
     return 0;
 }
 
-int socket_connect(struct loop *l, const char *ip, uint16_t port, const char *tls_name,
-    const struct socket_handlers *h, void *arg, struct socket **ret_socket, struct err *e)
+int socket_connect(struct loop *l, const struct socket_place *to, const struct socket_handlers *h,
+    void *arg, struct socket **ret_socket, struct err *e)
 {
     struct socket *s = calloc(1, sizeof *s);
     if (!s)
@@ -194,15 +195,16 @@ int socket_connect(struct loop *l, const char *ip, uint16_t port, const char *tl
     s->loop = l;
     s->handlers = h;
     s->arg = arg;
-    s->port = port;
+    s->port = to->port;
+    s->network = to->network;
     s->plain = buf_new(PLAIN_MAX);
     s->queue = buf_new(SOCKET_QUEUE_MAX);
     s->why = ERR_NONE;
-    s->ip = strdup(ip);
+    s->ip = strdup(to->ip);
     loop_hold(l);
     int rc = s->ip ? 0 : err_set(e, ERR_NOMEM, "out of memory for a connection");
-    if (!rc && tls_name)
-        rc = tls_new(tls_name, &s->tls, e);
+    if (!rc && to->tls_name)
+        rc = tls_new(to->tls_name, &s->tls, e);
     if (!rc)
         rc = timer_new(l, on_timer, s, &s->timer, e);
     if (rc) {

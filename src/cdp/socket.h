@@ -5,6 +5,7 @@
 #include "cdp/loop.h"
 
 #include <stddef.h>
+#include <sys/types.h>
 
 struct socket;
 
@@ -19,10 +20,15 @@ struct socket_handlers {
 #define SOCKET_QUEUE_MAX (64 << 20) /* bytes that may wait to be sent: a heap tool asks little */
 #define SOCKET_FLUSH_US  1000000    /* for a peer to take the rest after socket_finish */
 
-/* ip: an IP literal. tls_name: NULL, or the name that the certificate must have. There is no time
- * limit here: the owner has one. */
-int socket_connect(struct loop *l, const char *ip, uint16_t port, const char *tls_name,
-    const struct socket_handlers *h, void *arg, struct socket **ret_socket, struct err *e) MUST_USE;
+struct socket_place {
+    const char *ip; /* a literal */
+    uint16_t port;
+    const char *tls_name; /* NULL, or the name that the certificate must have */
+    pid_t network;        /* the process in whose network this is (network.h); 0: ours */
+};
+/* Its strings are not needed after the call. There is no time limit here: the owner has one. */
+int socket_connect(struct loop *l, const struct socket_place *to, const struct socket_handlers *h,
+    void *arg, struct socket **ret_socket, struct err *e) MUST_USE;
 
 /* Queues bytes, after `connected`; ERR_FULL past SOCKET_QUEUE_MAX. */
 int socket_send(struct socket *s, const void *bytes, size_t length, struct err *e) MUST_USE;

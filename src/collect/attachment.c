@@ -445,6 +445,7 @@ static void connect_to_target(struct attachment *a)
     const struct discovery *d = a->discovery;
     struct cdp_options options = {.ip = d->ip,
         .port = d->port,
+        .network = d->network,
         .tls_name = d->tls ? d->host : NULL,
         .path = d->entries[a->entry].path,
         .peer = d->runtime == RUNTIME_NODE || d->runtime == RUNTIME_UNKNOWN ? CDP_PEER_NODE
@@ -480,7 +481,7 @@ static void discovered(void *arg, struct discovery *d, const struct err *why)
         return;
     }
     a->discovery = d;
-    if (!a->options.allow_remote && !host_is_local(d->ip)) {
+    if (!a->options.allow_remote && !d->network && !host_is_local(d->ip)) {
         refuse_remote(a); /* a name, which turned out to be one */
         return;
     }
@@ -499,7 +500,7 @@ static void discover(struct attachment *a)
 {
     struct err e = ERR_NONE;
     set_state(a, STATE_DISCOVERING);
-    if (!a->options.allow_remote && host_is_foreign(a->endpoint.host)) {
+    if (!a->options.allow_remote && !a->endpoint.network && host_is_foreign(a->endpoint.host)) {
         refuse_remote(a); /* before a packet leaves */
         return;
     }

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "cdp/discover.h"
+#include "cdp/network.h"
 #include "collect/host.h"
 
 #include <arpa/inet.h>
@@ -105,6 +106,8 @@ static struct address address_of(pid_t pid, uint16_t port)
     size_t found = host_listening(pid, all, HOST_PORTS_MAX);
     struct address a = {.kind = ADDRESS_ENDPOINT, .port = port};
     snprintf(a.host, sizeof a.host, "127.0.0.1");
+    if (network_is_foreign(pid))
+        a.network = pid;
     for (size_t i = 0; i < found; i++) {
         if (all[i].port != port)
             continue;
@@ -186,6 +189,13 @@ static void look(void *arg)
         fail(f, ERR_UNREACHABLE, "there is no such process");
         return;
     }
+    struct err e = ERR_NONE;
+    int back = -1;
+    if (network_is_foreign(f->pid) && network_enter(f->pid, &back, &e) != 0) {
+        finish(f, NULL, &e);
+        return;
+    }
+    network_leave(back);
     f->count = local_inspector_ports(f->pid, f->ports, HOST_PORTS_MAX);
     f->next = 0;
     probe_next(f);

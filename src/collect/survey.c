@@ -80,6 +80,9 @@ static void fill_from_identity(
 {
     const struct target_identity *id = target_identity(t);
     struct address address = look->address;
+    if (address.network) /* where nobody else can connect to it */
+        address = (struct address){
+            .kind = ADDRESS_PROCESS, .pid = address.network, .pick_number = address.pick_number};
     int64_t rss;
     int number = target_worker_number(t);
     if (number)
@@ -249,7 +252,8 @@ static int start_look(
 {
     const struct discover_entry *entry = &d->entries[index];
     look->probe = p;
-    look->address = (struct address){.kind = ADDRESS_ENDPOINT, .port = d->port, .tls = d->tls};
+    look->address = (struct address){
+        .kind = ADDRESS_ENDPOINT, .port = d->port, .tls = d->tls, .network = d->network};
     memcpy(look->address.host, d->host, sizeof look->address.host);
     if (d->count > 1)
         look->address.pick_number = (int)index + 1;
@@ -278,7 +282,7 @@ static void discovered(void *arg, struct discovery *d, const struct err *why)
         fail_probe(p, why);
         return;
     }
-    if (!p->survey->allow_remote && !host_is_local(d->ip)) {
+    if (!p->survey->allow_remote && !d->network && !host_is_local(d->ip)) {
         err_set(&e, ERR_USAGE, "%s is another host: that needs --allow-remote", d->host);
         fail_probe(p, &e);
     } else if (d->count == 0) {
@@ -302,7 +306,7 @@ static void discovered(void *arg, struct discovery *d, const struct err *why)
 static void ask_endpoint(struct probe *p, const struct address *a)
 {
     struct err e = ERR_NONE;
-    if (!p->survey->allow_remote && host_is_foreign(a->host)) {
+    if (!p->survey->allow_remote && !a->network && host_is_foreign(a->host)) {
         err_set(&e, ERR_USAGE, "%s is another host: that needs --allow-remote", a->host);
         fail_probe(p, &e);
         return;

@@ -228,13 +228,15 @@ static int fill_identity(struct target *t, const struct target_start *start, str
     id->kind = kind_of(start);
     if (entry) {
         address_host_port(d->ip, d->port, id->address);
-        if (id->kind != TARGET_PAGE && host_is_local(d->ip)) {
+        id->host_pid = id->network = d->network;
+        if (id->kind != TARGET_PAGE && !d->network && host_is_local(d->ip)) {
             memcpy(t->ip, d->ip, sizeof t->ip);
             t->port = d->port;
         }
     } else {
         memcpy(id->address, start->parent->address, sizeof id->address);
         id->host_pid = start->parent->host_pid;
+        id->network = start->parent->network;
     }
     id->pid = id->host_pid;
     id->title = strdup(entry ? entry->title : start->worker_title);

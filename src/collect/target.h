@@ -28,6 +28,7 @@ struct target_identity {
     char *arch;                       /* "" if unknown */
     int64_t pid;                      /* as the process knows itself; 0 if unknown */
     pid_t host_pid;                   /* the same process in this host's /proc; 0: not local */
+    pid_t network;                    /* the process in whose network its address is; 0: ours */
     int64_t started_at_ms;            /* wall clock; 0 if unknown */
     bool waiting;                     /* for a debugger: --inspect-brk, --inspect-wait */
 };

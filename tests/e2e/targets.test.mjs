@@ -1,5 +1,6 @@
 // Every way to name a target finds it, and what is no target is told at once.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
@@ -12,6 +13,7 @@ import {
     freePort,
     heaptap,
     readSnapshot,
+    runtime,
     sleep,
     sql,
     start,
@@ -50,6 +52,38 @@ test('targets lists a process with title, pid, version and heap use, on every No
         assert.match(entry.title, /server\.js/);
         target.child.kill();
     }
+});
+
+test('pid:N reaches a process that has a network and process ids of its own, as in a container', async (t) => {
+    const ws = workspace(t);
+    const apart = ['--net', '--pid', '--fork', '--kill-child'];
+    if (spawnSync('unshare', [...apart, 'true']).status !== 0) {
+        t.skip('this machine forbids namespaces');
+        return;
+    }
+    const code = "setInterval(() => {}, 50); console.log('up')";
+    const inside = ['sh', '-c', 'ip link set lo up && exec "$0" "$@"', runtime('24'), '-e', code];
+    const target = start(t, 'unshare', [...apart, ...inside]);
+    await target.printed(/up/, 'stdout');
+    const children = fs.readFileSync(`/proc/${target.pid}/task/${target.pid}/children`, 'utf8');
+    const pid = Number(children);
+    assert.ok(pid > 1, children);
+    const refused = await heaptap(t, ws, ['snapshot', `pid:${pid}`], {
+        wrapper: ['setpriv', '--bounding-set=-sys_admin'],
+    });
+    assertError(refused, 3, new RegExp(`another network.*root.*nsenter -t ${pid} -n`));
+    assert.doesNotMatch(target.stderr, /Debugger/, 'its inspector was opened for nothing');
+    assert.ok((await snapshotOf(t, ws, `pid:${pid}`)).nodes.length > 0);
+    const [entry] = (await list(t, ws)).filter((entry) => entry.target === `pid:${pid}`);
+    assert.equal(entry?.pid, 1, 'the process knows itself as 1');
+    assert.ok(entry.rss > 10e6 && entry.heap_used > 1e6, JSON.stringify(entry));
+    const run = await heaptap(t, ws, [
+        ...['run', '--duration', '2s', '--metrics-interval', '500ms', '--no-snapshots'],
+        ...[...ws.own, `pid:${pid}`],
+    ]);
+    assertExit(run, 0);
+    const [{ n, rss }] = sql(ws.db, 'SELECT count(*) AS n, max(rss) AS rss FROM memory_metrics');
+    assert.ok(n >= 2 && rss > 10, `${n} rows, rss ${rss}`);
 });
 
 test('targets without an address finds the Node processes of this host, open or not', async (t) => {

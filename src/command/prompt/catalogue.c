@@ -30,6 +30,7 @@ void catalogue_fetch(struct session *s)
         return;
     struct http_request q = {.ip = address.host,
         .port = address.port,
+        .network = t->identity.network,
         .path = "/json/protocol",
         .max_bytes = PROTOCOL_MAX,
         .deadline_us = FETCH_DEADLINE_US};
