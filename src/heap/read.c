@@ -1,113 +1,11 @@
 /* The file's top level: finds the sections, in whatever order they come, and fills the columns. */
 #include "base/array.h"
 #include "base/clock.h"
+#include "heap/cursor.h"
 #include "heap/scan.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- bytes one after the other ---- */
-
-#define CURSOR_BLOCK (64u << 10)
-
-struct cursor {
-    const struct source *source;
-    uint64_t at;    /* offset of the next byte */
-    uint64_t start; /* of the block in memory */
-    size_t length;
-    uint8_t block[CURSOR_BLOCK];
-};
-
-/* The byte at c->at, or -1 at the end of the file; a negative error code below that. */
-static int cursor_peek(struct cursor *c, struct err *e)
-{
-    if (c->at >= c->start && c->at - c->start < c->length)
-        return c->block[c->at - c->start];
-    if (c->at >= c->source->size)
-        return -1;
-    uint64_t left = c->source->size - c->at;
-    size_t length = left < CURSOR_BLOCK ? (size_t)left : CURSOR_BLOCK;
-    int r = source_read(c->source, c->block, length, c->at, e);
-    if (r < 0)
-        return r - 1; /* below -1 */
-    c->start = c->at;
-    c->length = length;
-    return c->block[0];
-}
-
-/* Skips white space and returns the byte behind it, which stays. */
-static int cursor_token(struct cursor *c, struct err *e)
-{
-    for (;;) {
-        int b = cursor_peek(c, e);
-        if (b != ' ' && b != '\n' && b != '\r' && b != '\t')
-            return b;
-        c->at++;
-    }
-}
-
-static int cursor_truncated(const struct cursor *c, struct err *e)
-{
-    return source_bad(c->source, c->source->size, e, "the file ends too early: it is truncated");
-}
-
-static int cursor_expect(struct cursor *c, char want, struct err *e)
-{
-    int b = cursor_token(c, e);
-    if (b < -1)
-        return b + 1;
-    if (b == -1)
-        return cursor_truncated(c, e);
-    if (b != want)
-        return source_bad(c->source, c->at, e, "expected '%c'", want);
-    c->at++;
-    return 0;
-}
-
-/* Skips one JSON value of any kind without recursion: depth is a count. It checks brackets and
- * strings, not more. Copies the value's bytes into copy if there is one. */
-static int cursor_skip(struct cursor *c, struct buf *copy, struct err *e)
-{
-    uint64_t depth = 0;
-    bool text = false, any = false;
-    int b = cursor_token(c, e);
-    for (;; b = cursor_peek(c, e)) {
-        if (b < -1)
-            return b + 1;
-        if (b == -1)
-            return cursor_truncated(c, e);
-        if (!text && depth == 0 && any && (b == ',' || b == '}' || b == ']'))
-            return 0;
-        c->at++;
-        any = true;
-        char byte = (char)b;
-        if (copy && buf_add(copy, &byte, 1) < 0)
-            return source_bad(c->source, c->at, e, "the \"snapshot\" object is too large");
-        if (text) {
-            if (b == '\\') {
-                int next = cursor_peek(c, e);
-                if (next >= 0) {
-                    c->at++;
-                    byte = (char)next;
-                    if (copy && buf_add(copy, &byte, 1) < 0)
-                        return source_bad(
-                            c->source, c->at, e, "the \"snapshot\" object is too large");
-                }
-            } else if (b == '"') {
-                text = false;
-            }
-        } else if (b == '"') {
-            text = true;
-        } else if (b == '{' || b == '[') {
-            depth++;
-        } else if (b == '}' || b == ']') {
-            if (depth == 0)
-                return source_bad(c->source, c->at - 1, e, "a bracket too many");
-            if (--depth == 0)
-                return 0;
-        }
-    }
-}
 
 /* ---- nodes ---- */
 
@@ -349,31 +247,6 @@ static int read_places(struct reading *rd, uint64_t from, uint64_t *ret_end, str
     return r;
 }
 
-enum { KEY_MAX = 64 };
-
-static int read_key(struct cursor *c, char key[KEY_MAX], struct err *e)
-{
-    int r = cursor_expect(c, '"', e);
-    if (r < 0)
-        return r;
-    size_t length = 0;
-    for (;;) {
-        int b = cursor_peek(c, e);
-        if (b < -1)
-            return b + 1;
-        if (b == -1)
-            return cursor_truncated(c, e);
-        c->at++;
-        if (b == '"')
-            break;
-        if (b == '\\' || b < ' ' || length + 1 >= KEY_MAX)
-            return source_bad(c->source, c->at - 1, e, "a key that no snapshot has");
-        key[length++] = (char)b;
-    }
-    key[length] = '\0';
-    return cursor_expect(c, ':', e);
-}
-
 /* Where the arrays of a timeline begin; allocations_from_heap reads them. */
 static void note_timeline(struct heap *h, const char *key, struct cursor *c, struct err *e)
 {
@@ -391,10 +264,10 @@ static int read_section(struct reading *rd, struct err *e)
     static const char *const arrays[] = {"nodes", "edges", "locations", "strings"};
     struct heap *h = rd->heap;
     struct cursor *c = &rd->cursor;
-    char key[KEY_MAX];
+    char key[CURSOR_KEY_MAX];
     uint64_t end = 0;
     size_t which = 0;
-    int r = read_key(c, key, e);
+    int r = cursor_key(c, key, e);
     if (r < 0)
         return r;
     if (strcmp(key, "snapshot") == 0) {
@@ -484,10 +357,10 @@ int heap_read(struct heap *h, struct err *e)
         if (b == '}') {
             rd->cursor.at++;
             b = cursor_token(&rd->cursor, e);
-            if (b != -1)
-                r = b < -1 ? b + 1
-                           : source_bad(&h->source, rd->cursor.at, e,
-                                 "something stands behind the end of the snapshot");
+            if (b != CURSOR_END)
+                r = b < CURSOR_END ? cursor_error(b)
+                                   : source_bad(&h->source, rd->cursor.at, e,
+                                         "something stands behind the end of the snapshot");
             break;
         }
         r = cursor_expect(&rd->cursor, ',', e);
