@@ -12,14 +12,18 @@
 #define SIBLINGS    8   /* as many holders of one class are one finding */
 #define SIBLING_MAX 0.3 /* of their bytes: what a single one of them may have */
 #define IN_EDGES    512 /* of a unit that are looked at */
+#define CHAIN_LEAST 3   /* of one class, one behind the other, that are a list */
+#define NAMES_KNOWN 256 /* a power of two */
 
 struct frontier {
     struct heap *h;
     const uint8_t *born;
     const uint32_t *lifted;
-    uint32_t *unit;   /* by node: the unit's first node; HEAP_NONE: old, or inside a holder */
-    uint32_t *owner;  /* by node: of a unit's first node its group, see below */
-    uint64_t *remade; /* bits: new, but made anew around old contents */
+    uint32_t *unit;      /* by node: the unit's first node; HEAP_NONE: old, or inside a holder */
+    uint32_t *owner;     /* by node: of a unit's first node its group, see below */
+    uint64_t *remade;    /* bits: new, but made anew around old contents */
+    uint32_t store_name; /* of the edges of is_async_store; HEAP_NONE: not met yet */
+    uint32_t other_names[NAMES_KNOWN]; /* of others, each at its place modulo */
     struct frontier_group *groups;
     size_t count;
 };
@@ -222,19 +226,70 @@ static uint32_t above_strings(const struct frontier *f, uint32_t unit, uint32_t 
     return above;
 }
 
-/* The holder of a unit among its retainers; where there is none, what dominates it. */
-static int find_holder(struct frontier *f, uint32_t unit, struct found *ret, struct err *e)
+/* Runtimes before Node 24 note the store of an AsyncLocalStorage at every resource that was made
+ * meanwhile (sockets, timers, promises): those have it for a while, and do not keep it. */
+static bool is_async_store(struct frontier *f, uint32_t edge)
+{
+    const struct heap_columns *c = heap_columns(f->h);
+    uint32_t name = c->edge_name[edge], *known = &f->other_names[name & (NAMES_KNOWN - 1)];
+    if (heap_edge_kind(c->edge[edge]) != HEAP_PROPERTY || *known == name)
+        return false;
+    if (name == f->store_name)
+        return true;
+    struct buf text = buf_new(64); /* longer ones are others */
+    bool is = heap_add_string(f->h, name, &text) == 0 && text.length &&
+              strcmp(text.data, "<symbol kResourceStore>") == 0;
+    buf_free(&text);
+    *(is ? &f->store_name : known) = name;
+    return is;
+}
+
+/* One of the unit's class that it leads to within itself. */
+static uint32_t next_in_chain(const struct frontier *f, uint32_t unit, uint32_t node)
+{
+    const struct heap_columns *c = heap_columns(f->h);
+    for (uint32_t k = c->first_edge[node]; k < c->first_edge[node + 1]; k++) {
+        uint32_t to = heap_edge_to(c->edge[k]);
+        if (heap_edge_kind(c->edge[k]) == HEAP_PROPERTY && to != node && f->unit[to] == unit &&
+            c->class_of[to] == c->class_of[unit] && c->dominator[to] == node)
+            return to;
+    }
+    return HEAP_NONE;
+}
+
+/* A list that something else has a place in, in its middle, is two units; the second one still goes
+ * where the first one goes. */
+static bool is_chain(const struct frontier *f, uint32_t unit)
+{
+    uint32_t at = unit;
+    for (int i = 1; i < CHAIN_LEAST && at != HEAP_NONE; i++)
+        at = next_in_chain(f, unit, at);
+    return at != HEAP_NONE;
+}
+
+/* What holds a unit: an edge from something old, another unit. Of what a runtime only notes, what
+ * is better than nothing. */
+struct retainers {
+    uint32_t holder, variable; /* the best; HEAP_NONE */
+    uint32_t link, chain;      /* a unit; one of the same class; HEAP_NONE */
+};
+
+static int see_retainers(
+    struct frontier *f, uint32_t unit, bool stores, struct retainers *ret, struct err *e)
 {
     const struct heap_columns *c = heap_columns(f->h);
     const uint32_t *edges;
     uint32_t count;
     int rc = heap_incoming(f->h, unit, &edges, &count, e);
-    *ret = (struct found){unit, HEAP_NONE, HEAP_NONE, c->class_of[unit], HEAP_NONE};
+    *ret = (struct retainers){HEAP_NONE, HEAP_NONE, HEAP_NONE, HEAP_NONE};
     for (uint32_t i = 0; rc == 0 && i < count && i < IN_EDGES; i++) {
         uint32_t edge = c->edge[edges[i]], source = heap_edge_source(f->h, edges[i]);
-        if (heap_edge_kind(edge) == HEAP_WEAK || edge & HEAP_EDGE_LOOSE || source == c->root)
+        if (heap_edge_kind(edge) == HEAP_WEAK || edge & HEAP_EDGE_LOOSE || source == c->root ||
+            is_async_store(f, edges[i]) != stores)
             continue;
         if (f->unit[source] != HEAP_NONE) {
+            if (f->unit[source] != unit && c->class_of[source] == c->class_of[unit])
+                ret->chain = f->unit[source];
             if (f->unit[source] != unit)
                 ret->link = f->unit[source];
             continue;
@@ -248,16 +303,30 @@ static int find_holder(struct frontier *f, uint32_t unit, struct found *ret, str
                 ? c->edge_name[edges[i]]
                 : HEAP_NONE;
     }
-    if (ret->holder == HEAP_NONE) {
+    return rc;
+}
+
+/* The holder of a unit among its retainers; where there is none, what dominates it. */
+static int find_holder(struct frontier *f, uint32_t unit, struct found *ret, struct err *e)
+{
+    const struct heap_columns *c = heap_columns(f->h);
+    struct retainers by;
+    int rc = see_retainers(f, unit, false, &by, e);
+    if (rc == 0 && by.holder == HEAP_NONE && by.link == HEAP_NONE)
+        rc = see_retainers(f, unit, true, &by, e);
+    *ret = (struct found){unit, by.holder, by.variable, c->class_of[unit], HEAP_NONE};
+    bool chained = rc == 0 && by.chain != HEAP_NONE && is_chain(f, unit);
+    if (chained && (by.holder == HEAP_NONE || frontier_rank(f->h, by.holder) < FRONTIER_OBJECT)) {
+        ret->link = by.chain;
+        ret->variable = HEAP_NONE;
+        ret->holder = f->lifted[c->dominator[unit]];
+    } else if (by.holder == HEAP_NONE) {
         uint32_t above = above_strings(f, unit, &ret->variable);
         /* The global object dominates what several objects hold: those say more. Timers hold each
          * other in lists. */
-        if ((frontier_rank(f->h, above) == FRONTIER_OBJECT && c->distance[above] > 1) ||
-            is_timer(f->h, unit))
-            ret->link = HEAP_NONE;
+        bool held = frontier_rank(f->h, above) == FRONTIER_OBJECT && c->distance[above] > 1;
+        ret->link = held || is_timer(f->h, unit) ? HEAP_NONE : by.link;
         ret->holder = above;
-    } else {
-        ret->link = HEAP_NONE;
     }
     return rc;
 }
@@ -486,6 +555,8 @@ int frontier_find(struct heap *h, const uint8_t *born, const uint32_t *lifted,
         f->h = h;
         f->born = born;
         f->lifted = lifted;
+        f->store_name = HEAP_NONE;
+        memset(f->other_names, 0xff, sizeof f->other_names); /* HEAP_NONE */
         f->unit = calloc(nodes + 1, sizeof *f->unit);
         f->owner = calloc(nodes + 1, sizeof *f->owner);
         f->remade = calloc(nodes / 64 + 1, sizeof *f->remade);

@@ -338,16 +338,58 @@ static void running_timers(struct maker *m, uint32_t entries)
     }
 }
 
-static void a_linked_list(struct maker *m, uint32_t entries)
+/* Returns one in the middle of what is new. */
+static uint32_t make_list(struct maker *m, uint32_t context, uint32_t entries)
 {
-    uint32_t context = scope(m), after = HEAP_NONE;
+    uint32_t after = HEAP_NONE, middle = HEAP_NONE;
     for (uint32_t i = 0; i < entries; i++) {
         uint32_t entry = node(m, OBJECT, "Entry", 200);
         if (after != HEAP_NONE)
             tie(m, entry, PROPERTY, "next", after);
         after = entry;
+        if (i + ENTRIES / 2 == entries)
+            middle = entry;
     }
     tie(m, context, CONTEXT, "latest", after);
+    return middle;
+}
+
+static void a_linked_list(struct maker *m, uint32_t entries)
+{
+    make_list(m, scope(m), entries);
+}
+
+/* Something else, made anew for each snapshot, has its place in the list. */
+static void a_linked_list_and_a_reader(struct maker *m, uint32_t entries)
+{
+    uint32_t context = scope(m);
+    uint32_t table = table_of(m, part(m, context, CONTEXT, "readers", OBJECT, "Map"), "table");
+    uint32_t middle = make_list(m, context, entries);
+    uint32_t reader = node(m, OBJECT, "Reader", 40);
+    tie_number(m, table, INTERNAL, 1, reader);
+    tie(m, reader, PROPERTY, "at", middle);
+}
+
+/* A socket that was there before was used last while that one was the store. */
+static void a_linked_list_and_a_store(struct maker *m, uint32_t entries)
+{
+    uint32_t socket = part(m, m->global, PROPERTY, "socket", OBJECT, "Socket");
+    tie(m, socket, PROPERTY, "<symbol kResourceStore>", make_list(m, scope(m), entries));
+}
+
+/* Each of a Map's values knows the one before it: no list, though they are of one class. */
+static void a_map_of_what_is_linked(struct maker *m, uint32_t entries)
+{
+    uint32_t table = table_of(m, part(m, scope(m), CONTEXT, "nodes", OBJECT, "Map"), "table");
+    uint32_t before = HEAP_NONE;
+    for (uint32_t i = 0; i < entries; i++) {
+        uint32_t wrapper = node(m, OBJECT, "Object", 24), made = node(m, OBJECT, "Node", 200);
+        tie_number(m, table, INTERNAL, 3 * i + 1, wrapper);
+        tie(m, wrapper, PROPERTY, "node", made);
+        if (before != HEAP_NONE)
+            tie(m, made, PROPERTY, "before", before);
+        before = made;
+    }
 }
 
 /* The whole is old, and its parts are new: as Node 26 has what += makes. */
@@ -445,6 +487,14 @@ static void one_leak_is_one_suspect(void **state)
     assert_said(held_twice, "Cart", "Map", "carts", "cache");
 }
 
+static void what_has_a_place_in_a_list_does_not_hold_it(void **state)
+{
+    (void)state;
+    assert_said(a_linked_list_and_a_reader, "Entry", NULL, "latest", NULL);
+    assert_said(a_linked_list_and_a_store, "Entry", NULL, "latest", NULL);
+    assert_said(a_map_of_what_is_linked, "Node", "Map", "nodes", "cache");
+}
+
 static void the_phrase_has_the_way_to_the_variable(void **state)
 {
     struct diagnosis *d = name(map_in_object_in_variable);
@@ -485,6 +535,7 @@ int main(void)
         cmocka_unit_test(what_waits_to_be_called_is_named_by_what_waits),
         cmocka_unit_test(callbacks_are_told),
         cmocka_unit_test(one_leak_is_one_suspect),
+        cmocka_unit_test(what_has_a_place_in_a_list_does_not_hold_it),
         cmocka_unit_test(the_phrase_has_the_way_to_the_variable),
         cmocka_unit_test(the_engine_is_never_accused),
         cmocka_unit_test(what_is_found_is_not_ruled_out),
