@@ -285,6 +285,8 @@ static void record_floor(
         f->heap_used, f->young, f->engine, floor->bytes, f->forced ? "true" : "false");
     if (rc == 0 && isfinite(f->external))
         rc = buf_addf(&detail, "\"external\":%.0f,", f->external);
+    if (rc == 0 && isfinite(f->rss) && isfinite(f->heap_total))
+        rc = buf_addf(&detail, "\"rss\":%.0f,\"heap_total\":%.0f,", f->rss, f->heap_total);
     if (rc == 0)
         rc = buf_add_text(&detail, "\"routes\":[");
     for (size_t i = 0, written = 0; i < floor->route_count && rc == 0; i++)

@@ -27,7 +27,7 @@ static int judge_target(void *arg, struct floors *floors, struct err *e)
     struct kept_routes *kept = arg;
     struct routes_estimate estimates[FLOORS_ROUTES_MAX];
     struct routes_summary summary;
-    int rc = floors_judge(floors, false, estimates, &summary, NULL, e);
+    int rc = floors_judge(floors, FLOORS_HEAP, estimates, &summary, NULL, e);
     if (rc)
         return rc;
     for (size_t i = 0; i < floors->route_count; i++) {

@@ -68,10 +68,13 @@ static void add_function(struct words *w, const struct diagnosis_place *p)
 }
 
 /* Whose growth it is: the class, or what stands for it. */
-static void add_subject(struct words *w, const struct diagnosis_suspect *s)
+static void add_subject(
+    struct words *w, const struct diagnosis *d, const struct diagnosis_suspect *s)
 {
     if (s->class_name)
         words_add(w, "%s", s->class_name);
+    else if (d->memory == MEMORY_RSS_ONLY)
+        words_add(w, "native memory, outside the JS heap and its buffers");
     else
         words_add(w, "objects of a class that no snapshot has shown");
     if (s->function && ((s->function->function && *s->function->function) ||
@@ -125,7 +128,7 @@ static bool are_together(const struct diagnosis_suspect *s)
 static void add_suspect_headline(
     struct words *w, const struct diagnosis *d, const struct diagnosis_suspect *s)
 {
-    add_subject(w, s);
+    add_subject(w, d, s);
     if (s->class_name && s->last != s->first) {
         words_add(w, ", ");
         add_signed_count(w, s->last - s->first);
@@ -382,11 +385,12 @@ static int print_sites(const struct show_out *o, const struct diagnosis_suspect 
     return rc;
 }
 
-static int print_suspect(const struct show_out *o, const struct diagnosis_suspect *s, struct err *e)
+static int print_suspect(const struct show_out *o, const struct diagnosis *d,
+    const struct diagnosis_suspect *s, struct err *e)
 {
     struct words w = new_words();
     char first[TEXT_SHORT], last[TEXT_SHORT];
-    add_subject(&w, s);
+    add_subject(&w, d, s);
     if (s->class_name)
         words_add(&w, ": %s, then %s", text_count(first, s->first), text_count(last, s->last));
     if (s->retained_growth) {
@@ -430,7 +434,7 @@ static int print_others(const struct show_out *o, const struct diagnosis *d, str
     for (size_t i = 1; i < d->suspect_count && i <= OTHERS_SHOWN && rc == 0; i++) {
         const struct diagnosis_suspect *s = &d->suspects[i];
         struct words w = new_words();
-        add_suspect_headline(&w, &(struct diagnosis){.span_seconds = 0}, s);
+        add_suspect_headline(&w, &(struct diagnosis){.span_seconds = 0, .memory = d->memory}, s);
         if (s->share > 0)
             words_add(&w, " (%.0f %% of the growth)", 100 * s->share);
         rc = print_words(o, i == 1 ? "also" : "", &w, e);
@@ -479,7 +483,7 @@ int verdict_print(const struct show_out *o, const struct diagnosis *d, struct er
         rc = print_evidence(o, d, e);
     }
     if (rc == 0 && d->suspect_count)
-        rc = print_suspect(o, &d->suspects[0], e);
+        rc = print_suspect(o, d, &d->suspects[0], e);
     if (rc == 0)
         rc = print_others(o, d, e);
     if (rc == 0)

@@ -34,12 +34,12 @@ static void add(struct routes_estimate *to, const struct routes_estimate *from)
 }
 
 static int add_worker(const struct evidence_target *t, const struct evidence_target *other,
-    bool external, struct routes_estimate *estimates, struct err *e)
+    enum floors_memory memory, struct routes_estimate *estimates, struct err *e)
 {
     struct routes_summary summary;
     bool elsewhere = false;
     struct routes_estimate *of_other = calloc(other->floors.route_count + 1, sizeof *of_other);
-    int rc = of_other ? floors_judge(&other->floors, external, of_other, &summary, &elsewhere, e)
+    int rc = of_other ? floors_judge(&other->floors, memory, of_other, &summary, &elsewhere, e)
                       : err_set(e, ERR_NOMEM, "out of memory");
     for (size_t i = 0; i < t->floors.route_count && rc == 0 && elsewhere; i++) {
         const struct routes_estimate *same =
@@ -53,7 +53,7 @@ static int add_worker(const struct evidence_target *t, const struct evidence_tar
     return rc;
 }
 
-int crew_add(const struct evidence *r, const struct evidence_target *t, bool external,
+int crew_add(const struct evidence *r, const struct evidence_target *t, enum floors_memory memory,
     struct routes_estimate *estimates, size_t *ret_threads, struct err *e)
 {
     int rc = 0;
@@ -62,7 +62,7 @@ int crew_add(const struct evidence *r, const struct evidence_target *t, bool ext
         const struct evidence_target *other = &r->targets[i];
         if (other == t || !crew_alike(t, other) || other->floors.count == 0)
             continue;
-        rc = add_worker(t, other, external, estimates, e);
+        rc = add_worker(t, other, memory, estimates, e);
         (*ret_threads)++;
     }
     return rc;

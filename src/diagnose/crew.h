@@ -11,7 +11,7 @@ bool crew_alike(const struct evidence_target *a, const struct evidence_target *b
 /* Adds to the estimates of t's routes, as floors_judge made them of requests that enter elsewhere,
  * what the workers like it keep; intervals widen by the errors of each. *ret_threads: how many
  * there are, t included. ERR_NOMEM. */
-int crew_add(const struct evidence *r, const struct evidence_target *t, bool external,
+int crew_add(const struct evidence *r, const struct evidence_target *t, enum floors_memory memory,
     struct routes_estimate *estimates, size_t *ret_threads, struct err *e) MUST_USE;
 
 #endif

@@ -483,7 +483,7 @@ static int diagnose_target(struct diagnosis *d, const struct evidence *all, stru
         rc = merge_classes(d, t, growth, e);
     if (rc == 0)
         rc = merge_routes(d, all, t, first_ms, last_ms, e);
-    if (rc == 0)
+    if (rc == 0 && d->memory != MEMORY_RSS_ONLY) /* lines allocate in the heap */
         rc = lines_merge(d, t, e);
     if (rc == 0)
         rc = note_memory(d, e);

@@ -364,6 +364,7 @@ static int keep_floors(void *arg, struct floors *floors, struct err *e)
     floors->wall_ms = NULL;
     floors->bytes = NULL;
     floors->external = NULL;
+    floors->native = NULL;
     floors->counts = NULL;
     floors->forced = NULL;
     return 0;
@@ -378,8 +379,9 @@ static int level_floors(struct evidence_target *t, struct err *e)
     for (size_t i = 0; i < t->snapshot_count; i++)
         taken[count++] = t->snapshots[i].wall_ms;
     floors_level(&t->floors, taken, count);
+    int rc = t->floors.count ? floors_shake(&t->floors, taken, count, e) : 0;
     free(taken);
-    return 0;
+    return rc;
 }
 
 /* ---- resident memory of several threads ---- */
@@ -404,6 +406,21 @@ static void add_thread(struct evidence_target *main_thread, const struct evidenc
             at++;
         if (!worker->gone || r->wall_ms <= last_ms)
             r->of_threads += of_thread(&worker->readings[at]);
+    }
+}
+
+/* Takes out of the floors' native memory what other threads and snapshots explain, as the reading
+ * that is nearest in time has it. */
+static void clean_native(struct evidence_target *t)
+{
+    struct floors *f = &t->floors;
+    for (size_t i = 0, at = 0; i < f->count && t->reading_count; i++) {
+        while (at + 1 < t->reading_count && llabs(t->readings[at + 1].wall_ms - f->wall_ms[i]) <=
+                                                llabs(t->readings[at].wall_ms - f->wall_ms[i]))
+            at++;
+        f->native[i] -= t->readings[at].of_threads + t->readings[at].snapshots_left;
+        if (t->shares_rss)
+            f->native[i] = NAN;
     }
 }
 
@@ -461,10 +478,12 @@ int evidence_read(struct reader *reader, const char *run_id, struct evidence **r
         rc = read_counts(r, reader, &filter, e);
     if (rc == 0)
         rc = floors_read(reader, &filter, keep_floors, r, e);
-    for (size_t i = 0; rc == 0 && i < r->target_count; i++)
-        rc = level_floors(&r->targets[i], e);
     if (rc == 0)
         share_rss(r);
+    for (size_t i = 0; rc == 0 && i < r->target_count; i++) {
+        clean_native(&r->targets[i]);
+        rc = level_floors(&r->targets[i], e);
+    }
     if (rc == 0)
         *ret = r;
     else
@@ -497,6 +516,8 @@ static void free_target(struct evidence_target *t)
     free(t->floors.wall_ms);
     free(t->floors.bytes);
     free(t->floors.external);
+    free(t->floors.native);
+    free(t->floors.shaken);
     free(t->floors.counts);
     free(t->floors.forced);
     free(t->kind);

@@ -14,7 +14,8 @@ struct series { /* the floors of one target, newest first as they are read */
     struct floors_route *routes;
     size_t route_count, floor_count;
     int64_t *wall_ms;
-    double *bytes, *external, *counts; /* FLOORS_MAX, the same, FLOORS_MAX × FLOORS_ROUTES_MAX */
+    double *bytes, *external, *native; /* FLOORS_MAX */
+    double *counts;                    /* FLOORS_MAX × FLOORS_ROUTES_MAX */
     bool *forced;                      /* FLOORS_MAX */
 };
 
@@ -60,6 +61,14 @@ static void add_counts(struct series *s, size_t row, const cJSON *routes, bool e
     }
 }
 
+/* NAN where one of the three is not known. */
+static double native_of(const cJSON *tree, double external)
+{
+    const cJSON *rss = cJSON_GetObjectItemCaseSensitive(tree, "rss");
+    const cJSON *total = cJSON_GetObjectItemCaseSensitive(tree, "heap_total");
+    return is_size(rss) && is_size(total) ? rss->valuedouble - total->valuedouble - external : NAN;
+}
+
 /* What is no floor is left out: the record may come from another hand. */
 static void add_floor(struct series *s, const char *detail, size_t length, int64_t wall_ms)
 {
@@ -76,6 +85,7 @@ static void add_floor(struct series *s, const char *detail, size_t length, int64
         s->wall_ms[row] = wall_ms;
         s->forced[row] = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(tree, "forced"));
         s->external[row] = is_size(external) ? external->valuedouble : NAN;
+        s->native[row] = native_of(tree, s->external[row]);
         add_counts(s, row, routes, false);
         add_counts(s, row, cJSON_GetObjectItemCaseSensitive(tree, "others"), true);
     }
@@ -90,9 +100,10 @@ static int new_series(struct series *s, struct err *e)
         .wall_ms = calloc(FLOORS_MAX, sizeof *s->wall_ms),
         .bytes = calloc(FLOORS_MAX, sizeof *s->bytes),
         .external = calloc(FLOORS_MAX, sizeof *s->external),
+        .native = calloc(FLOORS_MAX, sizeof *s->native),
         .counts = calloc((size_t)FLOORS_MAX * FLOORS_ROUTES_MAX, sizeof *s->counts),
         .forced = calloc(FLOORS_MAX, sizeof *s->forced)};
-    return s->routes && s->wall_ms && s->bytes && s->external && s->counts && s->forced
+    return s->routes && s->wall_ms && s->bytes && s->external && s->native && s->counts && s->forced
                ? 0
                : err_set(e, ERR_NOMEM, "out of memory");
 }
@@ -115,6 +126,7 @@ static void free_series(struct series *s)
     free(s->wall_ms);
     free(s->bytes);
     free(s->external);
+    free(s->native);
     free(s->counts);
     free(s->forced);
 }
@@ -132,9 +144,10 @@ static int finish_series(struct series *s, floors_fn each, void *arg, struct err
     f.wall_ms = calloc(count, sizeof *f.wall_ms);
     f.bytes = calloc(count, sizeof *f.bytes);
     f.external = calloc(count, sizeof *f.external);
+    f.native = calloc(count, sizeof *f.native);
     f.counts = calloc(count * routes + 1, sizeof *f.counts);
     f.forced = calloc(count, sizeof *f.forced);
-    int rc = f.wall_ms && f.bytes && f.external && f.counts && f.forced
+    int rc = f.wall_ms && f.bytes && f.external && f.native && f.counts && f.forced
                  ? 0
                  : err_set(e, ERR_NOMEM, "out of memory");
     for (size_t i = 0; rc == 0 && i < count; i++) {
@@ -142,6 +155,7 @@ static int finish_series(struct series *s, floors_fn each, void *arg, struct err
         f.wall_ms[i] = s->wall_ms[row];
         f.bytes[i] = s->bytes[row];
         f.external[i] = s->external[row];
+        f.native[i] = s->native[row];
         f.forced[i] = s->forced[row];
         memcpy(
             &f.counts[i * routes], &s->counts[row * FLOORS_ROUTES_MAX], routes * sizeof *f.counts);
@@ -151,6 +165,7 @@ static int finish_series(struct series *s, floors_fn each, void *arg, struct err
     free(f.wall_ms);
     free(f.bytes);
     free(f.external);
+    free(f.native);
     free(f.counts);
     free(f.forced);
     clear_series(s);
@@ -223,9 +238,12 @@ static void raise_to_next(struct floors *f, size_t at)
 {
     double heap = fmax(f->bytes[at + 1] - f->bytes[at], 0);
     double external = fmax(f->external[at + 1] - f->external[at], 0); /* 0 for NAN, too */
+    double native = f->native ? fmax(f->native[at + 1] - f->native[at], 0) : 0;
     for (size_t i = 0; i <= at; i++) {
         f->bytes[i] += heap;
         f->external[i] += external;
+        if (f->native)
+            f->native[i] += native;
     }
 }
 
@@ -238,38 +256,78 @@ void floors_level(struct floors *f, const int64_t *taken_ms, size_t count)
     }
 }
 
+int floors_shake(struct floors *f, const int64_t *taken_ms, size_t count, struct err *e)
+{
+    bool *shaken = calloc(f->count + 1, sizeof *shaken), before = false;
+    if (!shaken)
+        return err_set(e, ERR_NOMEM, "out of memory");
+    for (size_t i = 1; i < f->count; i++) {
+        bool taken = has_between(taken_ms, count, f->wall_ms[i - 1], f->wall_ms[i]);
+        shaken[i] = taken || before;
+        before = taken;
+    }
+    free(f->shaken);
+    f->shaken = shaken;
+    return 0;
+}
+
 /* ---- routes ---- */
 
+/* What is judged, floor by floor. */
+struct kept {
+    double *bytes, *counts;
+    bool *forced;
+    size_t count, last; /* last: the floor that was looked at before; none: count is 0 */
+};
+
 /* Of the kind that is wanted the counts, of the other none. */
-static void copy_counts(const struct floors *f, size_t row, bool elsewhere, double *ret)
+static double count_of(const struct floors *f, size_t row, size_t route, bool elsewhere)
 {
-    for (size_t j = 0; j < f->route_count; j++)
-        ret[j] = f->routes[j].elsewhere == elsewhere ? f->counts[row * f->route_count + j] : 0;
+    bool wanted = f->routes[route].elsewhere == elsewhere;
+    return wanted ? f->counts[row * f->route_count + route] : 0;
+}
+
+static void keep_floor(
+    struct kept *k, const struct floors *f, const double *values, size_t row, bool elsewhere)
+{
+    size_t routes = f->route_count;
+    double *counts = &k->counts[k->count * routes];
+    bool first = k->count == 0;
+    k->bytes[k->count] = values[row] + (first ? 0 : k->bytes[k->count - 1] - values[k->last]);
+    k->forced[k->count] = f->forced && f->forced[row];
+    for (size_t j = 0; j < routes; j++)
+        counts[j] = count_of(f, row, j, elsewhere) +
+                    (first ? 0 : counts[j - routes] - count_of(f, k->last, j, elsewhere));
+    k->count++;
 }
 
 /* Floors where the memory is not known are left out. */
-static int judge_kind(const struct floors *f, bool external, bool elsewhere,
+static int judge_kind(const struct floors *f, enum floors_memory memory, bool elsewhere,
     struct routes_estimate *ret_estimates, struct routes_summary *ret, struct err *e)
 {
-    size_t routes = f->route_count, count = 0;
-    const double *values = external ? f->external : f->bytes;
-    double *bytes = calloc(f->count + 1, sizeof *bytes);
-    double *counts = calloc(f->count * routes + 1, sizeof *counts);
-    bool *forced = calloc(f->count + 1, sizeof *forced);
-    int rc = bytes && counts && forced ? 0 : err_set(e, ERR_NOMEM, "out of memory");
-    for (size_t i = 0; rc == 0 && i < f->count; i++) {
-        if (isnan(values[i]))
-            continue;
-        bytes[count] = values[i];
-        forced[count] = f->forced && f->forced[i];
-        copy_counts(f, i, elsewhere, &counts[count++ * routes]);
-    }
-    struct routes_input in = {count, routes, bytes, counts, f->forced ? forced : NULL};
+    size_t routes = f->route_count;
+    const double *values = memory == FLOORS_HEAP       ? f->bytes
+                           : memory == FLOORS_EXTERNAL ? f->external
+                                                       : f->native;
+    const bool *skip = memory == FLOORS_NATIVE ? f->shaken : NULL;
+    struct kept k = {.bytes = calloc(f->count + 1, sizeof *k.bytes),
+        .counts = calloc(f->count * routes + 1, sizeof *k.counts),
+        .forced = calloc(f->count + 1, sizeof *k.forced)};
+    int rc = k.bytes && k.counts && k.forced ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; rc == 0 && values && i < f->count; i++)
+        if (!isnan(values[i])) {
+            /* What has grown and was asked for since then is as if it had not been. */
+            bool skipped = skip && skip[i] && k.count > 0;
+            if (!skipped)
+                keep_floor(&k, f, values, i, elsewhere);
+            k.last = i;
+        }
+    struct routes_input in = {k.count, routes, k.bytes, k.counts, f->forced ? k.forced : NULL};
     if (rc == 0)
         rc = routes_estimate(&in, ret_estimates, ret, e);
-    free(bytes);
-    free(counts);
-    free(forced);
+    free(k.bytes);
+    free(k.counts);
+    free(k.forced);
     return rc;
 }
 
@@ -282,19 +340,20 @@ static bool had_requests(const struct floors *f, bool elsewhere)
     return false;
 }
 
-int floors_judge(const struct floors *floors, bool external, struct routes_estimate *ret_estimates,
-    struct routes_summary *ret, bool *ret_elsewhere, struct err *e)
+int floors_judge(const struct floors *floors, enum floors_memory memory,
+    struct routes_estimate *ret_estimates, struct routes_summary *ret, bool *ret_elsewhere,
+    struct err *e)
 {
     bool here = had_requests(floors, false), elsewhere = had_requests(floors, true);
     bool only_elsewhere = elsewhere && !here;
-    int rc = judge_kind(floors, external, only_elsewhere, ret_estimates, ret, e);
+    int rc = judge_kind(floors, memory, only_elsewhere, ret_estimates, ret, e);
     if (ret_elsewhere)
         *ret_elsewhere = only_elsewhere;
     if (rc || !elsewhere || !here || ret->verdict != ROUTES_UNEXPLAINED)
         return rc;
     struct routes_summary other;
     struct routes_estimate *estimates = calloc(floors->route_count, sizeof *estimates);
-    rc = estimates ? judge_kind(floors, external, true, estimates, &other, e)
+    rc = estimates ? judge_kind(floors, memory, true, estimates, &other, e)
                    : err_set(e, ERR_NOMEM, "out of memory");
     if (rc == 0 && (other.verdict == ROUTES_NAMED || other.verdict == ROUTES_TOGETHER)) {
         memcpy(ret_estimates, estimates, floors->route_count * sizeof *estimates);

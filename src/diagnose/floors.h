@@ -22,6 +22,9 @@ struct floors {
     int64_t *wall_ms;
     double *bytes;    /* of the heap, without its young generation */
     double *external; /* bytes beside it; NAN: not known */
+    double *native;   /* of resident memory, what neither accounts for; NAN: not known */
+    bool *shaken;     /* since the floor before, a snapshot took native memory or left some that is
+                         used again: growth says nothing; NULL: none was taken */
     bool *forced;     /* heaptap asked for the collection */
     double *counts;   /* count × route_count */
     struct floors_route *routes;
@@ -34,17 +37,23 @@ typedef int (*floors_fn)(void *arg, struct floors *floors, struct err *e);
 int floors_read(struct reader *reader, const struct reader_filter *filter, floors_fn each,
     void *arg, struct err *e) MUST_USE;
 
+enum floors_memory { FLOORS_HEAP, FLOORS_EXTERNAL, FLOORS_NATIVE };
+
 /* Takes out of a series what snapshots leave behind in V8: between two floors with a snapshot
  * between and no request, where there are requests beside, the earlier ones are raised to the
  * later. taken_ms: when snapshots were taken. */
 void floors_level(struct floors *f, const int64_t *taken_ms, size_t count);
 
-/* routes_estimate on all of them; ret_estimates: as many as routes. external: what a request keeps
- * outside the heap; floors where that is not known are left out. By the requests of the target's
+/* Fills shaken. ERR_NOMEM. */
+int floors_shake(struct floors *f, const int64_t *taken_ms, size_t count, struct err *e) MUST_USE;
+
+/* routes_estimate on all of them; ret_estimates: as many as routes. Floors where that memory is not
+ * known are left out. By the requests of the target's
  * own server, or, where it had none or they do not account for what grows and others do, by those
  * that entered elsewhere and may have been handed on to it (*ret_elsewhere; may be NULL). Routes of
  * the other kind are unknown. */
-int floors_judge(const struct floors *floors, bool external, struct routes_estimate *ret_estimates,
-    struct routes_summary *ret, bool *ret_elsewhere, struct err *e) MUST_USE;
+int floors_judge(const struct floors *floors, enum floors_memory memory,
+    struct routes_estimate *ret_estimates, struct routes_summary *ret, bool *ret_elsewhere,
+    struct err *e) MUST_USE;
 
 #endif

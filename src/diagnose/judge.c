@@ -12,6 +12,7 @@
 #define IDLE_SHARE      0.1  /* of the usual load: below it a stretch of time is idle */
 #define IDLE_LEAST      0.02 /* utilization that counts as load at all */
 #define LOAD_NEAR_MS    2000 /* a floor's load was measured at most so far from it */
+#define OTHERS_SHARE    0.1  /* of the growth of RSS */
 
 /* A series as it is judged; owned. */
 struct series {
@@ -121,9 +122,11 @@ static int make_series(
     const struct evidence_target *t, enum kind kind, struct series *ret, struct err *e)
 {
     size_t after_gc = count_after_gc(t);
-    bool hook = kind != KIND_RSS && t->floors.count >= 3 && t->floors.count >= floors_expected(t) &&
-                (kind == KIND_HEAP || isfinite(t->floors.external[0]));
-    const double *values = kind == KIND_HEAP ? t->floors.bytes : t->floors.external;
+    const double *values = kind == KIND_HEAP       ? t->floors.bytes
+                           : kind == KIND_EXTERNAL ? t->floors.external
+                                                   : t->floors.native;
+    bool hook = t->floors.count >= 3 && t->floors.count >= floors_expected(t) && values &&
+                isfinite(values[0]);
     int rc = new_series(hook ? t->floors.count : t->reading_count, ret, e);
     if (rc)
         return rc;
@@ -362,6 +365,14 @@ static bool grows(const struct part *p)
     return diagnosis_grows(p->verdict);
 }
 
+/* Whether the growth of RSS is another's: a part that does not grow, or may grow by a small part of
+ * it at the most. What only seems to grow elsewhere would show in RSS, too. */
+static bool is_none_of(const struct part *p, const struct part *rss)
+{
+    return p->verdict == DIAGNOSIS_NO_LEAK ||
+           p->trend.growth_high < OTHERS_SHARE * rss->trend.growth_low;
+}
+
 /* Which of the parts decides, and what it is called. */
 static const struct part *choose(const struct part parts[3], enum diagnosis_memory *ret_memory)
 {
@@ -379,9 +390,7 @@ static const struct part *choose(const struct part parts[3], enum diagnosis_memo
         *ret_memory = MEMORY_JS_HEAP;
         return heap;
     }
-    /* What only seems to grow elsewhere would show in RSS, too. */
-    if (grows(rss) && heap->verdict == DIAGNOSIS_NO_LEAK &&
-        external->verdict == DIAGNOSIS_NO_LEAK) {
+    if (grows(rss) && is_none_of(heap, rss) && is_none_of(external, rss)) {
         *ret_memory = MEMORY_RSS_ONLY;
         return rss;
     }

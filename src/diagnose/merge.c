@@ -24,6 +24,14 @@ static char *copy(const char *text)
     return diagnosis_text(text, strlen(text));
 }
 
+static int add_suspect(struct diagnosis *d, const struct diagnosis_suspect *suspect, struct err *e)
+{
+    if (!array_more(&d->suspects, d->suspect_count))
+        return err_set(e, ERR_NOMEM, "out of memory");
+    d->suspects[d->suspect_count++] = *suspect;
+    return 0;
+}
+
 /* ---- routes ---- */
 
 struct leak { /* a route that keeps bytes */
@@ -110,10 +118,11 @@ static bool goes_with(double growth, double requests)
 static size_t count_leak(const struct diagnosis *d, const struct evidence_target *t, bool elsewhere,
     struct routes_estimate *estimates, int64_t first_ms, int64_t last_ms, struct leak *ret)
 {
-    const struct diagnosis_suspect *s = &d->suspects[0];
-    double growth = (double)(s->last - s->first), requests = 0;
+    const struct diagnosis_suspect *s = d->suspects;
+    double growth = s ? (double)(s->last - s->first) : 0, requests = 0;
     size_t matches = 0, at = 0;
-    if (!s->class_name || growth < COUNTED_LEAST || last_ms <= first_ms)
+    if (d->memory == MEMORY_RSS_ONLY || d->suspect_count == 0 || !s->class_name ||
+        growth < COUNTED_LEAST || last_ms <= first_ms)
         return 0;
     for (size_t i = 0; i < t->floors.route_count; i++) {
         double count = count_at(&t->floors, i, last_ms) - count_at(&t->floors, i, first_ms);
@@ -262,15 +271,16 @@ static void find_named(const struct diagnosis *d, const struct evidence_target *
 }
 
 /* What is handed to a pool is kept by all of it. */
-static int add_crew(const struct evidence *all, const struct evidence_target *t, bool external,
-    struct routes_estimate *estimates, struct named *n, size_t *ret_threads, struct err *e)
+static int add_crew(const struct evidence *all, const struct evidence_target *t,
+    enum floors_memory memory, struct routes_estimate *estimates, struct named *n,
+    size_t *ret_threads, struct err *e)
 {
     double *before = calloc(n->count + 1, sizeof *before);
     int rc = before ? 0 : err_set(e, ERR_NOMEM, "out of memory");
     for (size_t i = 0; i < n->count && rc == 0; i++)
         before[i] = n->leaks[i].estimate->bytes;
     if (rc == 0)
-        rc = crew_add(all, t, external, estimates, ret_threads, e);
+        rc = crew_add(all, t, memory, estimates, ret_threads, e);
     for (size_t i = 0; i < n->count && rc == 0; i++)
         n->leaks[i].here = before[i] / n->leaks[i].estimate->bytes;
     free(before);
@@ -301,31 +311,66 @@ static int note_named(struct diagnosis *d, const struct named *n, size_t threads
         d, e, "routes: their requests enter at another thread than the one that keeps them");
 }
 
+/* No snapshot shows native memory: what there is to say of it is the route. */
+static int add_native(struct diagnosis *d, const struct floors *f, const struct named *n,
+    const struct routes_summary *summary, struct err *e)
+{
+    double judged = 0, all = 0; /* bytes between the floors used, between all of them */
+    for (size_t i = 0; i < n->count; i++) {
+        const struct routes_estimate *r = n->leaks[i].estimate;
+        size_t last = (f->count - 1) * f->route_count + n->leaks[i].index;
+        judged += r->bytes * r->requests;
+        all += r->bytes * (f->counts[last] - f->counts[n->leaks[i].index]);
+    }
+    struct diagnosis_suspect s = {.retained_growth = (int64_t)all,
+        .share = summary->growth > 0 ? fmin(judged / summary->growth, 1) : NAN,
+        .confidence = n->guessed ? 0.3 : 0.6};
+    return add_suspect(d, &s, e);
+}
+
+static int note_native(struct diagnosis *d, const struct routes_summary *summary, struct err *e)
+{
+    char noise[TEXT_SHORT];
+    return diagnosis_note(d, e,
+        "routes: which of them keeps native memory cannot be told: resident memory moves by %s "
+        "from "
+        "floor to floor by itself",
+        text_size(noise, summary->noise));
+}
+
 int merge_routes(struct diagnosis *d, const struct evidence *all, const struct evidence_target *t,
     int64_t first_ms, int64_t last_ms, struct err *e)
 {
     size_t routes = t->floors.route_count, threads = 1;
-    bool external = d->memory == MEMORY_EXTERNAL, elsewhere = false;
+    bool native = d->memory == MEMORY_RSS_ONLY, elsewhere = false;
+    enum floors_memory memory = native                         ? FLOORS_NATIVE
+                                : d->memory == MEMORY_EXTERNAL ? FLOORS_EXTERNAL
+                                                               : FLOORS_HEAP;
     if (t->floors.count == 0 || routes == 0 || !diagnosis_grows(d->verdict) ||
-        d->suspect_count == 0)
+        (d->suspect_count == 0 && !native))
         return 0;
     struct routes_estimate *estimates = calloc(routes, sizeof *estimates);
     struct named n = {.leaks = calloc(routes, sizeof *n.leaks)};
     struct routes_summary summary;
     int rc = estimates && n.leaks
-                 ? floors_judge(&t->floors, external, estimates, &summary, &elsewhere, e)
+                 ? floors_judge(&t->floors, memory, estimates, &summary, &elsewhere, e)
                  : err_set(e, ERR_NOMEM, "out of memory");
     if (rc == 0)
         find_named(d, t, elsewhere, estimates, &summary, first_ms, last_ms, &n);
     if (rc == 0 && elsewhere && !n.counted)
-        rc = add_crew(all, t, external, estimates, &n, &threads, e);
+        rc = add_crew(all, t, memory, estimates, &n, &threads, e);
+    if (rc == 0 && n.count && d->suspect_count == 0)
+        rc = add_native(d, &t->floors, &n, &summary, e);
     if (rc == 0)
         rc = assign_leaks(d, n.leaks, n.count, e);
     if (rc == 0)
         rc = note_named(d, &n, threads, e);
     bool unsure = n.count == 0 || (!n.counted && !n.guessed && n.leaks[0].estimate->together >= 0);
-    if (rc == 0 && unsure)
-        rc = note_routes(d, &summary, any_together(estimates, routes), e);
+    bool together = rc == 0 && any_together(estimates, routes);
+    if (rc == 0 && native && n.count == 0 && !together && summary.verdict != ROUTES_TOO_FEW)
+        rc = note_native(d, &summary, e);
+    else if (rc == 0 && unsure)
+        rc = note_routes(d, &summary, together, e);
     free(estimates);
     free(n.leaks);
     return rc;
@@ -344,14 +389,6 @@ bool merge_is_own_class(const char *name)
         if (strcmp(name, common[i]) == 0)
             return false;
     return true;
-}
-
-static int add_suspect(struct diagnosis *d, const struct diagnosis_suspect *suspect, struct err *e)
-{
-    if (!array_more(&d->suspects, d->suspect_count))
-        return err_set(e, ERR_NOMEM, "out of memory");
-    d->suspects[d->suspect_count++] = *suspect;
-    return 0;
 }
 
 static int add_classes(

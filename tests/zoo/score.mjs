@@ -70,11 +70,12 @@ export function score(truth, file, diagnosis) {
         return { ...row, leaks: false, falseAlarm: alarm, right: diagnosis.verdict === 'no-leak' };
     const [leak] = truth.leaks;
     const memory = !truth.memory_kind || diagnosis.memory_kind === truth.memory_kind;
-    // Of memory outside of the heap there is nothing to name: it is to be called what it is.
-    if (!leak.classes.length)
-        return { ...row, leaks: true, called: alarm, memory, rank: alarm && memory ? 1 : 0, class: null, holder: null, route: null,
-            bytes: null, culprit: null, holderLine: null, function: null, allocatedAt: null };
     const suspects = diagnosis.suspects ?? [];
+    // Of memory outside of the heap there is only the route to name; and it is to be called what it is.
+    if (!leak.classes.length)
+        return { ...row, leaks: true, called: alarm, memory, rank: alarm && memory ? 1 : 0, class: null, holder: null,
+            route: Boolean(routeFound(leak, suspects[0] ?? {})), bytes: rightBytes(leak, suspects[0] ?? {}), culprit: null,
+            holderLine: null, function: null, allocatedAt: null };
     const rank = 1 + suspects.findIndex((suspect) => rightClass(leak, suspect) && rightHolder(leak, suspect));
     const first = suspects[Math.max(rank - 1, 0)] ?? {};
     return {

@@ -32,7 +32,7 @@ test('every server has a source, requests, and a truth whose places are in what 
         truth.file = await buildServer(place, truth);
         checkPlaces(truth);
         for (const leak of truth.leaks)
-            assert.ok(truth.memory_kind === 'rss-only' || (leak.classes.length && leak.holders.length && Object.keys(leak.routes).length), truth.name);
+            assert.ok((truth.memory_kind === 'rss-only' && Object.keys(leak.routes).length) || (leak.classes.length && leak.holders.length && Object.keys(leak.routes).length), truth.name);
         for (const leak of truth.leaks)
             assert.deepEqual(leak.culprits.filter((word) => !CULPRITS.includes(word)), [], `${truth.name}: no such culprit`);
     }
@@ -110,10 +110,12 @@ test('the table says what is wrong, and nothing else', () => {
     assert.equal(lines[2], '| widgets | ok | not culprit: Widget in #instances, GET /embed/:n 1200 B |');
 });
 
-test('memory outside of the heap has no class, and is won by its kind alone', () => {
+test('memory outside of the heap has no class, and is won by its kind and route', () => {
     const truth = truths.get('converters');
-    const of = (memory_kind, verdict = 'leak') => won(score(truth, '', { verdict, memory_kind, suspects: [] }), true);
-    assert.deepEqual([of('rss-only'), of('js-heap'), of('rss-only', 'no-leak')], [true, false, false]);
+    const of = (memory_kind, verdict = 'leak', route = '/conversions') =>
+        won(score(truth, '', { verdict, memory_kind, suspects: [{ class: null, routes: [{ method: 'POST', route }] }] }), true);
+    assert.deepEqual([of('rss-only'), of('js-heap'), of('rss-only', 'no-leak'), of('rss-only', 'leak', '/formats')], [true, false, false, false]);
+    assert.equal(won(score(truth, '', { verdict: 'leak', memory_kind: 'rss-only', suspects: [] }), true), false);
 });
 
 test('a false alarm fails the board even when every leak is named', () => {
