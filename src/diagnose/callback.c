@@ -135,6 +135,52 @@ static struct callback of_context(struct heap *h, uint32_t context)
     return nothing;
 }
 
+/* ---- what settles a promise ---- */
+
+/* The promise that the engine's own closure resolves or rejects; HEAP_NONE: it is another closure.
+ */
+static uint32_t settled_by(struct heap *h, uint32_t closure)
+{
+    if (heap_columns(h)->kind[closure] != HEAP_CLOSURE || is_called(h, closure))
+        return HEAP_NONE;
+    uint32_t context = context_of(h, closure);
+    return context == HEAP_NONE || waiting_in(h, context) != HEAP_NONE
+               ? HEAP_NONE
+               : target_of_class(h, context, "Promise");
+}
+
+/* Settled ones have their value where those that something waits for have what waits. */
+static bool is_pending(struct heap *h, uint32_t promise)
+{
+    uint32_t result = naming_property(h, promise, "reactions_or_result");
+    struct buf name = buf_new(NAMING_BYTES);
+    bool is = result != HEAP_NONE && heap_columns(h)->kind[result] == HEAP_HIDDEN &&
+              heap_add_node_name(h, result, &name) == 0 &&
+              naming_text_is(&name, "system / PromiseReaction");
+    buf_free(&name);
+    return is;
+}
+
+static bool settles_pending(struct heap *h, uint32_t closure)
+{
+    uint32_t promise = settled_by(h, closure);
+    return promise != HEAP_NONE && is_pending(h, promise);
+}
+
+bool callback_is_awaited(struct heap *h, uint32_t object)
+{
+    const struct heap_columns *c = heap_columns(h);
+    if (c->kind[object] != HEAP_OBJECT)
+        return false;
+    for (uint32_t k = c->first_edge[object]; k < c->first_edge[object + 1]; k++) {
+        uint32_t to = heap_edge_to(c->edge[k]);
+        enum heap_edge_kind kind = heap_edge_kind(c->edge[k]);
+        if ((kind == HEAP_PROPERTY || kind == HEAP_ELEMENT) && settles_pending(h, to))
+            return true;
+    }
+    return false;
+}
+
 /* ---- the whole ---- */
 
 /* What a bound function calls: the listener that an emitter takes off again, or the function. */

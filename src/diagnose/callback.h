@@ -14,4 +14,8 @@ struct callback {
  * scopes) is a promise to a person. */
 struct callback callback_find(struct heap *h, uint32_t unit);
 
+/* Whether the object has a property (or, of an array, an element) that settles a promise which is
+ * not settled yet: an acknowledgement that is waited for. */
+bool callback_is_awaited(struct heap *h, uint32_t object);
+
 #endif

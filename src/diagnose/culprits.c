@@ -2,6 +2,7 @@
 #include "diagnose/culprits.h"
 
 #include "base/buf.h"
+#include "diagnose/callback.h"
 #include "diagnose/naming.h"
 
 #include <ctype.h>
@@ -54,6 +55,7 @@ struct traits {
     unsigned fields[SIGNATURES]; /* bits */
     bool named[SIGNATURES];
     bool stream, react_context;
+    bool awaited;  /* the unit itself settles a promise that waits */
     bool in_scope; /* most of its bytes hang on a function's variables */
 };
 
@@ -169,6 +171,7 @@ static int see_unit(struct heap *h, const struct frontier *f, uint32_t group, ui
     uint32_t *queue = calloc(NODES_MAX, sizeof *queue);
     size_t from = 0, to = 0;
     int rc = queue ? see_ancestors(h, unit, t, e) : err_set(e, ERR_NOMEM, "out of memory");
+    t->awaited = callback_is_awaited(h, unit);
     if (queue)
         queue[to++] = unit;
     for (; from < to && rc == 0; from++) {
@@ -241,7 +244,7 @@ static void recognise_structure(const struct heap *h, const struct frontier_grou
         *ret_advice = "Clear the timer when what it serves is over: as long as it runs, it keeps "
                       "its callback and all that the callback can see.";
     } else if (holder->kind == HOLDER_PROMISE || strcmp(class, "Promise") == 0 ||
-               (s->class_name && strcmp(s->class_name, "Promise") == 0)) {
+               (s->class_name && strcmp(s->class_name, "Promise") == 0) || t->awaited) {
         *ret_name = "promise";
         *ret_advice =
             "A promise that never settles keeps all that waits for it: settle it on every "

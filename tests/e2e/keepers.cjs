@@ -32,6 +32,8 @@ const cartsById = new Map(), seen = new Set(), byName = {}, handlers = [], block
 const shop = new Shop(), bus = new EventEmitter(), gate = new Promise(() => {});
 const index = new Map(), order = [], recent = [], lru = new Map();
 const config = { carts: { open: {} } };
+const unanswered = new Map();
+const acknowledged = new Map();
 exports.trolleys = new Map();
 let rows = new Float64Array(1000);
 const resolvers = [], screen = new EventTarget(), shelf = {};
@@ -65,6 +67,16 @@ const kinds = {
     resolver(n) {
         const cart = new Cart(n);
         new Promise((resolve) => resolvers.push(resolve)).then(function paid() { return cart.n; });
+    },
+    // An acknowledgement that never comes, and one that came and was not forgotten.
+    awaited(n) {
+        new Promise((resolve, reject) => unanswered.set(n, { resolve, reject, message: new Cart(n).lines })).then(() => n);
+    },
+    settled(n) {
+        const entry = { message: new Cart(n).lines };
+        new Promise((resolve, reject) => Object.assign(entry, { resolve, reject })).then(() => n);
+        entry.resolve(n);
+        acknowledged.set(n, entry);
     },
     target(n) {
         const cart = new Cart(n);
@@ -122,6 +134,6 @@ let n = 0;
         v8.writeHeapSnapshot(path.join(folder, `${step}.heapsnapshot`));
     }
     // All of it is still in use.
-    console.log([cartsById, seen, byName, handlers, blocks, pipes, shop, bus, index, order, recent, lru, latest, transcript, config, rows, resolvers, screen, shelf].length);
+    console.log([cartsById, seen, byName, handlers, blocks, pipes, shop, bus, index, order, recent, lru, latest, transcript, config, rows, resolvers, screen, shelf, unanswered, acknowledged].length);
     process.exit(0);
 })();

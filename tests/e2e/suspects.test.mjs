@@ -34,6 +34,8 @@ const leaks = {
     timer: ['Timeout', 'TimersList', null, 'timer', 'refresh'],
     promise: ['Promise', 'Promise', 'gate', 'promise', 'promise'],
     resolver: ['Promise', 'Array', 'resolvers', 'promise', 'paid'],
+    awaited: ['{resolve, reject, message}', 'Map', 'unanswered', 'promise'],
+    settled: ['{message, resolve, reject}', 'Map', 'acknowledged', 'cache'],
     target: ['Function', 'EventTarget', 'paint', 'event-listener', 'repaint'],
     nested: ['Cart', 'Object', 'open', 'cache'],
     commonjs: ['Cart', 'Map', 'trolleys', 'cache'],
