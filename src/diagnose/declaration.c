@@ -378,7 +378,7 @@ static size_t offset_of(const char *text, size_t length, struct declaration_plac
     return at;
 }
 
-static struct declaration_place place_of(const char *text, size_t at)
+struct declaration_place declaration_place_of(const char *text, size_t at)
 {
     struct declaration_place place = {1, 1};
     size_t begin = 0;
@@ -412,7 +412,7 @@ static bool find(const char *text, size_t length, enum declaration_kind kind, bo
     bool found = choose(s, &at);
     free(s);
     if (found)
-        *ret = place_of(text, at);
+        *ret = declaration_place_of(text, at);
     return found;
 }
 

@@ -26,6 +26,9 @@ struct declaration_place {
 bool declaration_find(const char *text, size_t length, enum declaration_kind kind, const char *name,
     struct declaration_place from, struct declaration_place *ret);
 
+/* The place of an offset. */
+struct declaration_place declaration_place_of(const char *text, size_t at);
+
 /* The variable of `export default NAME`; false: there is none. Appends to out. */
 bool declaration_default(const char *text, size_t length, struct buf *out);
 

@@ -397,8 +397,12 @@ static bool is_timer_group(const struct heap *h, const struct frontier_group *g)
 static int owner_place(const struct naming *n, struct diagnosis_place **ret, struct err *e)
 {
     *ret = NULL;
+    if (n->event && n->name.length && strcmp(naming_class(n->h, n->emitter), "process") == 0)
+        return place_of_global(n->h, GLOBALS_LISTENER, n->name.data, ret, e);
     if (n->owner == HEAP_NONE)
         return 0;
+    if (n->declared.length && heap_columns(n->h)->distance[n->owner] == 1)
+        return place_of_global(n->h, GLOBALS_PROPERTY, n->declared.data, ret, e);
     if (n->file.length && n->declared.length)
         return place_of_export(n->file.data, n->declared.data, ret, e);
     return place_of_name(n->h, n->owner, n->declared.length ? n->declared.data : NULL, ret, e);

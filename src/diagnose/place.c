@@ -1,6 +1,7 @@
 /* Places in the source. */
 #include "diagnose/place.h"
 
+#include "base/own.h"
 #include "diagnose/declaration.h"
 #include "diagnose/frontier.h"
 #include "diagnose/naming.h"
@@ -9,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IN_EDGES 4096 /* of variables: the functions that use them */
+#define IN_EDGES       4096        /* of variables: the functions that use them */
+#define HUNT_BYTES_MAX (64u << 20) /* of scripts that are searched */
 
 static int no_memory(struct err *e)
 {
@@ -184,6 +186,58 @@ int place_of_export(const char *file, const char *name, struct diagnosis_place *
     move_to_declaration(p, DECLARATION_EXPORT, name);
     *ret = p;
     return 0;
+}
+
+/* The scripts that are searched, and what was found in them. */
+struct hunt {
+    enum globals_kind kind;
+    const char *name;
+    size_t found, bytes;
+    char *url; /* of the one; owned */
+    struct declaration_place at;
+    bool failed; /* out of memory */
+};
+
+static bool search_script(void *arg, const char *url)
+{
+    struct hunt *hunt = arg;
+    struct declaration_place at;
+    struct buf source = buf_new(DECLARATION_SOURCE_MAX + 1);
+    bool readable = side_of_url(url) == PLACE_PROGRAM && !own_is_url(url) &&
+                    !(hunt->url && strcmp(hunt->url, url) == 0) && declaration_read(url, &source);
+    size_t found =
+        readable ? globals_find(source.data, source.length, hunt->kind, hunt->name, &at) : 0;
+    hunt->bytes += source.length;
+    buf_free(&source);
+    hunt->found += found;
+    if (found == 1 && hunt->found == 1) {
+        hunt->at = at;
+        hunt->url = diagnosis_text(url, strlen(url));
+        hunt->failed = !hunt->url;
+    }
+    return !hunt->failed && hunt->found < 2 && hunt->bytes < HUNT_BYTES_MAX;
+}
+
+int place_of_global(struct heap *h, enum globals_kind kind, const char *name,
+    struct diagnosis_place **ret, struct err *e)
+{
+    struct hunt hunt = {.kind = kind, .name = name};
+    *ret = NULL;
+    int rc = heap_each_script(h, search_script, &hunt, e);
+    bool only = hunt.found == 1 && hunt.bytes < HUNT_BYTES_MAX;
+    struct diagnosis_place *p = rc == 0 && only && hunt.url ? calloc(1, sizeof *p) : NULL;
+    if (p) {
+        *p =
+            (struct diagnosis_place){diagnosis_text("", 0), hunt.url, hunt.at.line, hunt.at.column};
+        hunt.url = NULL;
+    }
+    free(hunt.url);
+    if (rc == 0 && (hunt.failed || (p && !p->function))) {
+        diagnosis_place_free(p);
+        return no_memory(e);
+    }
+    *ret = p;
+    return rc;
 }
 
 int place_default_name(struct heap *h, uint32_t module, struct buf *out)

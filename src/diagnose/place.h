@@ -3,6 +3,7 @@
 #define HEAPTAP_DIAGNOSE_PLACE_H
 
 #include "diagnose/diagnosis.h"
+#include "diagnose/globals.h"
 #include "heap/heap.h"
 
 /* Of a closure, or of the constructor of an object; NULL in *ret if the file has no location. Owned
@@ -19,6 +20,12 @@ int place_of_name(struct heap *h, uint32_t owner, const char *name, struct diagn
 /* Of what the file exports by that name: the line that declares it, else the file alone. */
 int place_of_export(
     const char *file, const char *name, struct diagnosis_place **ret, struct err *e) MUST_USE;
+
+/* Of a property of the global object, or of where a listener of that event is added to the process:
+ * the only line of the program's own scripts that has it, of those that are files of this machine.
+ * *ret NULL: none, or several. */
+int place_of_global(struct heap *h, enum globals_kind kind, const char *name,
+    struct diagnosis_place **ret, struct err *e) MUST_USE;
 
 /* What a module calls its default export, in place of what out holds, where its script is a file of
  * this machine that says so; else out stays. ERR_NOMEM. */

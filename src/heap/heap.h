@@ -215,6 +215,10 @@ bool heap_find_location(const struct heap *h, uint32_t node, struct heap_locatio
  * which a function lives. ERR_NOMEM, ERR_FULL. */
 int heap_add_script_url(
     struct heap *h, uint32_t script_id, struct buf *out, struct err *e) MUST_USE;
+/* Calls each with the URL or path of every such script, in the order of their numbers, until it
+ * returns false; those of more than 4 KB are left out. ERR_NOMEM. */
+int heap_each_script(
+    struct heap *h, bool (*each)(void *arg, const char *url), void *arg, struct err *e) MUST_USE;
 
 /* The class's name within a key. */
 const char *heap_key_name(const char *key);

@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#define URL_MAX 4096
+
 static uint32_t script_of(const struct heap *h, uint32_t closure)
 {
     uint32_t shared = heap_first_internal(h, closure, KNOWN_SHARED);
@@ -52,7 +54,7 @@ static int build_scripts(struct heap *h, struct err *e)
     return 0;
 }
 
-int heap_add_script_url(struct heap *h, uint32_t script_id, struct buf *out, struct err *e)
+static int know_scripts(struct heap *h, struct err *e)
 {
     int r = 0;
     pthread_mutex_lock(&h->lazy);
@@ -61,6 +63,32 @@ int heap_add_script_url(struct heap *h, uint32_t script_id, struct buf *out, str
         h->scripts_known = r == 0;
     }
     pthread_mutex_unlock(&h->lazy);
+    return r;
+}
+
+int heap_each_script(
+    struct heap *h, bool (*each)(void *arg, const char *url), void *arg, struct err *e)
+{
+    struct buf url = buf_new(URL_MAX);
+    int r = know_scripts(h, e);
+    bool more = true;
+    for (size_t i = 0; r == 0 && more && i < h->script_count; i++) {
+        buf_clear(&url);
+        r = heap_add_string(h, h->scripts[i].name, &url);
+        if (r == 0 && url.length)
+            more = each(arg, url.data);
+        else if (r == ERR_FULL)
+            r = 0;
+        if (r)
+            err_set(e, r, "out of memory for the name of a script");
+    }
+    buf_free(&url);
+    return r;
+}
+
+int heap_add_script_url(struct heap *h, uint32_t script_id, struct buf *out, struct err *e)
+{
+    int r = know_scripts(h, e);
     const struct script *script = r == 0 ? find_script(h, script_id) : NULL;
     if (script && (r = heap_add_string(h, script->name, out)) < 0)
         err_set(e, r, "out of memory for the name of a script");

@@ -39,6 +39,8 @@ let rows = new Float64Array(1000);
 const resolvers = [], screen = new EventTarget(), shelf = {};
 let latest = null, transcript = '';
 bus.setMaxListeners(0);
+process.setMaxListeners(0);
+globalThis.trolleyIndex = globalThis.trolleyIndex ?? new Map();
 
 const kinds = {
     map: (n) => cartsById.set(n, new Cart(n)),
@@ -81,6 +83,11 @@ const kinds = {
     target(n) {
         const cart = new Cart(n);
         screen.addEventListener('paint', function repaint() { return cart.n; });
+    },
+    onGlobal: (n) => globalThis.trolleyIndex.set(n, new Cart(n)),
+    onProcess(n) {
+        const cart = new Cart(n);
+        process.on('priceOfAll', function onAll() { return cart.n; });
     },
     nested: (n) => (config.carts.open[`cart-${n}`] = new Cart(n)),
     commonjs: (n) => exports.trolleys.set(n, new Cart(n)),

@@ -37,6 +37,8 @@ const leaks = {
     awaited: ['{resolve, reject, message}', 'Map', 'unanswered', 'promise'],
     settled: ['{message, resolve, reject}', 'Map', 'acknowledged', 'cache'],
     target: ['Function', 'EventTarget', 'paint', 'event-listener', 'repaint'],
+    onGlobal: ['Cart', 'Map', 'trolleyIndex', 'cache'],
+    onProcess: ['Function', 'Array', 'priceOfAll', 'event-listener', 'onAll'],
     nested: ['Cart', 'Object', 'open', 'cache'],
     commonjs: ['Cart', 'Map', 'trolleys', 'cache'],
     exported: ['Cart', 'Map', 'shelf', 'cache'],
@@ -48,7 +50,8 @@ const leaks = {
 };
 
 // Where the holder is declared, if not by its name.
-const declarations = { price: 'bus = new EventEmitter', paint: 'screen = new EventTarget', open: 'config = ' };
+const declarations = { price: 'bus = new EventEmitter', paint: 'screen = new EventTarget', open: 'config = ',
+    priceOfAll: "process.on('priceOfAll" };
 
 function assertSuspect(answer, [name, holder, variable, culprit, callback]) {
     const [s] = answer.suspects;

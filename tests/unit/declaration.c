@@ -1,6 +1,7 @@
 /* Where a name is declared: whoever reads "Map in variable `carts` (shop.js:12)" looks at that
  * line. */
 #include "diagnose/declaration.h"
+#include "diagnose/globals.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -186,9 +187,46 @@ static void local_files_alone_are_read(void **state)
     buf_free(&out);
 }
 
+/* ---- the global object ---- */
+
+static void assert_global(const char *text, enum globals_kind kind, size_t found, uint32_t line)
+{
+    struct declaration_place at = {0, 0};
+    assert_int_equal(globals_find(text, strlen(text), kind, "cache", &at), found);
+    assert_int_equal(at.line, line);
+}
+
+static void a_global_property_stands_where_it_is_assigned(void **state)
+{
+    (void)state;
+    assert_global("let a;\nglobalThis.cache = new Map();\n", GLOBALS_PROPERTY, 1, 2);
+    assert_global("global.cache ?" "?= {};", GLOBALS_PROPERTY, 1, 1);
+    assert_global("\nglobalThis['cache'] = 1", GLOBALS_PROPERTY, 1, 2);
+    assert_global("globalThis.cache = globalThis.cache || []", GLOBALS_PROPERTY, 1, 1);
+    assert_global("global.cache = 1;\nglobal.cache = 2;", GLOBALS_PROPERTY, 2, 1);
+    assert_global(
+        "global.cache == 1; globalThis.cache.get(1); x.global.cache = 1;", GLOBALS_PROPERTY, 0, 0);
+    assert_global("// global.cache = 1\n'global.cache = 2'", GLOBALS_PROPERTY, 0, 0);
+    assert_global("globalThis['caches'] = 1; globalThis[cache] = 1", GLOBALS_PROPERTY, 0, 0);
+    assert_global("", GLOBALS_PROPERTY, 0, 0);
+    assert_global("globalThis.", GLOBALS_PROPERTY, 0, 0);
+}
+
+static void a_listener_of_the_process_stands_where_it_is_added(void **state)
+{
+    (void)state;
+    assert_global("\n\nprocess.on('cache', () => 1)", GLOBALS_LISTENER, 1, 3);
+    assert_global("process.prependListener(\"cache\", f)", GLOBALS_LISTENER, 1, 1);
+    assert_global("process.on('cached', f); process.off('cache', f)", GLOBALS_LISTENER, 0, 0);
+    assert_global("worker.process.on('cache', f); process.on('cache')", GLOBALS_LISTENER, 0, 0);
+    assert_global("process.on('cache', f);\nprocess.once('cache', f)", GLOBALS_LISTENER, 2, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_global_property_stands_where_it_is_assigned),
+        cmocka_unit_test(a_listener_of_the_process_stands_where_it_is_added),
         cmocka_unit_test(a_variable_of_the_file),
         cmocka_unit_test(the_innermost_scope_around_the_place),
         cmocka_unit_test(what_only_looks_like_code_is_passed_over),
