@@ -77,7 +77,9 @@ static void start(struct http *h)
     info.ssl_connection = LCCSCF_HTTP_NO_FOLLOW_REDIRECT | (h->tls_name ? LCCSCF_USE_SSL : 0);
     info.pwsi = &h->wsi;
     timer_start(h->timer, h->deadline_us);
-    if (!loop_connect(&info, h->network, &h->why)) {
+    if (h->tls_name && !(info.vhost = loop_tls_host(h->loop)))
+        err_set(&h->why, ERR_NOMEM, "TLS does not start");
+    if (h->why.code || !loop_connect(&info, h->network, &h->why)) {
         h->wsi = NULL;
         if (!h->why.code)
             err_set(&h->why, ERR_UNREACHABLE, "nothing listens on %s", h->where);

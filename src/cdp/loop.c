@@ -24,8 +24,10 @@
     4096 /* lws finds a socket by walking this table; 100 targets need about 110                   \
           */
 #define NEVER_SECS                                                                                 \
-    (365 * 24 * 3600)        /* lws' own time limits are off: every wait of ours has one           \
-                              */
+    (365 * 24 * 3600)             /* lws' own time limits are off: every wait of ours has one      \
+                                   */
+#define PLAIN_HOST        "plain" /* names of lws' virtual hosts */
+#define TLS_HOST          "tls"
 #define KEEPALIVE_S       60 /* of silence, before TCP asks whether a host is still there */
 #define KEEPALIVE_TRIES   6
 #define KEEPALIVE_EVERY_S 10
@@ -104,13 +106,12 @@ static void on_lws_log(int level, const char *line)
     log_debug("libwebsockets: %.*s", (int)strcspn(line, "\n"), line);
 }
 
-static struct lws_context *new_context(struct loop *l)
+/* What both virtual hosts and their context are made from. */
+static struct lws_context_creation_info creation_info(struct loop *l)
 {
-    lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
-    struct lws_context_creation_info info = {
+    return (struct lws_context_creation_info){
         .port = CONTEXT_PORT_NO_LISTEN,
         .protocols = protocols,
-        .options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT,
         .user = l,
         .pt_serv_buf_size = LOOP_READ_SIZE,
         .fd_limit_per_thread = SOCKETS_MAX, /* otherwise tables for every fd that ulimit allows */
@@ -121,7 +122,30 @@ static struct lws_context *new_context(struct loop *l)
         .ka_probes = KEEPALIVE_TRIES,
         .ka_interval = KEEPALIVE_EVERY_S,
     };
-    return lws_create_context(&info);
+}
+
+static struct lws_context *new_context(struct loop *l)
+{
+    lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
+    struct lws_context_creation_info info = creation_info(l);
+    info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT | LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
+    struct lws_context *context = lws_create_context(&info);
+    info.options = 0;
+    info.vhost_name = PLAIN_HOST;
+    if (context && !lws_create_vhost(context, &info)) {
+        lws_context_destroy(context);
+        context = NULL;
+    }
+    return context;
+}
+
+struct lws_vhost *loop_tls_host(struct loop *l)
+{
+    struct lws_vhost *host = lws_get_vhost_by_name(l->context, TLS_HOST);
+    struct lws_context_creation_info info = creation_info(l);
+    info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+    info.vhost_name = TLS_HOST;
+    return host ? host : lws_create_vhost(l->context, &info);
 }
 
 struct lws_context *loop_context(struct loop *l)
@@ -135,6 +159,7 @@ void loop_client_info(
     static const lws_retry_bo_t no_pings; /* all zero: lws neither pings nor hangs up by itself */
     *ret_info = (struct lws_client_connect_info){
         .context = l->context,
+        .vhost = lws_get_vhost_by_name(l->context, PLAIN_HOST),
         .local_protocol_name = LOOP_PROTOCOL,
         .opaque_user_data = s,
         .retry_and_idle_policy = &no_pings,
@@ -425,7 +450,7 @@ int watch_new(
         return err_set_errno(e, ERR_IO, errno, "watching a descriptor");
     }
     const lws_adopt_desc_t adopt = {
-        .vh = lws_get_vhost_by_name(l->context, "default"),
+        .vh = lws_get_vhost_by_name(l->context, PLAIN_HOST),
         .type = LWS_ADOPT_RAW_FILE_DESC,
         .fd = {.filefd = copy},
         .vh_prot_name = LOOP_PROTOCOL,

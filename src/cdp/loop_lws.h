@@ -25,7 +25,13 @@ struct lws_context *loop_context(struct loop *l);
 void loop_hold(struct loop *l);
 void loop_release(struct loop *l);
 
-/* Fills what every client connection has in common: context, protocol, no pings, no idle limit. */
+/* What connections over TLS belong to, NULL where it cannot be made. It knows the certificates of
+ * the system, whose reading takes longer than all else that a start does, so it is made when it is
+ * needed. */
+struct lws_vhost *loop_tls_host(struct loop *l);
+
+/* Fills what every client connection has in common: context, protocol, no pings, no idle limit; no
+ * TLS. */
 void loop_client_info(
     struct loop *l, struct loop_socket *s, struct lws_client_connect_info *ret_info);
 

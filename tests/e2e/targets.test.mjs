@@ -1,10 +1,11 @@
 // Every way to name a target finds it, and what is no target is told at once.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
 import net from 'node:net';
 import test from 'node:test';
+import tls from 'node:tls';
 import { startPeer } from './peer.mjs';
 import {
     alive,
@@ -452,4 +453,26 @@ test('a run follows the worker that it was given, and no other, into its next li
     const rows = sql(ws.db, 'SELECT kind, title FROM targets');
     assert.equal(rows.length, 2, JSON.stringify(rows));
     for (const row of rows) assert.match(`${row.kind} ${row.title}`, /^worker .*beta/);
+});
+
+test('a target behind TLS is found and captured if its certificate is trusted, else refused', async (t) => {
+    const ws = workspace(t);
+    const [key, cert] = ['key.pem', 'cert.pem'].map(ws.path);
+    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
+        '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-keyout', key, '-out', cert], { stdio: 'pipe' });
+    const target = await startTarget(t);
+    const proxy = tls.createServer({ key: fs.readFileSync(key), cert: fs.readFileSync(cert) }, (socket) => {
+        const inner = net.connect(target.port, '127.0.0.1');
+        for (const one of [socket, inner]) one.on('error', () => {});
+        socket.pipe(inner).pipe(socket);
+    });
+    await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    t.after(() => proxy.close());
+    const url = `wss://localhost:${proxy.address().port}${new URL(target.ws).pathname}`;
+    const trusting = { env: { SSL_CERT_FILE: cert } };
+    const run = await heaptap(t, ws, ['targets', '--json', url], trusting);
+    assertExit(run, 0);
+    assert.equal(JSON.parse(run.stdout).targets[0].pid, target.pid);
+    assert.ok((await snapshotOf(t, ws, url, [], trusting)).nodes.length > 0);
+    assertError(await heaptap(t, ws, ['targets', url]), 3, /no trusted certificate for "localhost"/);
 });
