@@ -342,6 +342,8 @@ enum guard_step guard_next(const struct guard_facts *f, const struct guard_limit
     bool none = !history_holds(f) && !count_holds(f);
     bool stretched =
         f->history.heap_used > 0 && (double)used_of(f) > STRETCHED * (double)f->history.heap_used;
+    if (l->force && v->answer != GUARD_DEGRADE) /* no count would change the answer */
+        return GUARD_DONE;
     if (none && !p->ids_matter && (used_of(f) > COUNT_FROM || blocked) && may_count(f, l, p))
         return GUARD_COUNT;
     if (!p->counted && !p->collected && blocked && !(v->causes & GUARD_HEAP) &&

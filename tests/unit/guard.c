@@ -234,6 +234,22 @@ static void a_count_that_would_hurt_by_itself_is_left_out(void **state)
     assert_int_not_equal(next(&f, &l, &p), GUARD_COUNT);
 }
 
+static void a_forced_capture_stalls_nobody_for_a_count(void **state)
+{
+    struct guard_facts f = healthy();
+    struct guard_limits l = usual;
+    (void)state;
+    l.force = true;
+    f.heap_used = 200 * MB;
+    assert_int_equal(decide(&f, &l).answer, GUARD_FORCED);
+    assert_int_equal(next(&f, &l, &first_time), GUARD_DONE);
+    f.heap_used = 100 * MB;
+    l.max_pause_us = 600 * SECOND;
+    f.disk_free = l.min_free + 100 * MB;
+    assert_int_equal(decide(&f, &l).answer, GUARD_DEGRADE); /* it may be a plain file after all */
+    assert_int_equal(next(&f, &l, &first_time), GUARD_COUNT);
+}
+
 static void garbage_is_collected_before_a_refusal_once(void **state)
 {
     struct guard_facts f = healthy();
@@ -322,6 +338,7 @@ int main(void)
         cmocka_unit_test(unknown_facts_refuse_nothing),
         cmocka_unit_test(a_large_heap_is_counted_before_its_first_capture),
         cmocka_unit_test(a_count_that_would_hurt_by_itself_is_left_out),
+        cmocka_unit_test(a_forced_capture_stalls_nobody_for_a_count),
         cmocka_unit_test(garbage_is_collected_before_a_refusal_once),
         cmocka_unit_test(an_earlier_run_is_believed_while_the_heaps_are_alike),
         cmocka_unit_test(a_busy_host_is_slower),
