@@ -49,21 +49,28 @@ const char *heap_edge_kind_name(enum heap_edge_kind kind)
     return edge_kind_names[kind];
 }
 
+/* The "snapshot" object while it is read. */
+struct header {
+    const cJSON *root, *meta;    /* borrowed */
+    const struct source *source; /* borrowed */
+    uint64_t position;           /* of the object in the file, for errors */
+};
+
 /* A whole number of the header within [0, max]; missing gives `otherwise`, or an error if that is
  * negative. */
-static int number_of(const cJSON *object, const char *key, uint64_t max, int64_t otherwise,
-    uint64_t *ret_value, const struct source *s, uint64_t position, struct err *e)
+static int number_of(const struct header *d, const char *key, uint64_t max, int64_t otherwise,
+    uint64_t *ret_value, struct err *e)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(d->root, key);
     if (!item && otherwise >= 0) {
         *ret_value = (uint64_t)otherwise;
         return 0;
     }
     if (!cJSON_IsNumber(item))
-        return source_bad(s, position, e, "the header has no number \"%s\"", key);
+        return source_bad(d->source, d->position, e, "the header has no number \"%s\"", key);
     double v = item->valuedouble;
     if (!(v >= 0) || v > (double)max || v != floor(v))
-        return source_bad(s, position, e,
+        return source_bad(d->source, d->position, e,
             "the header's \"%s\" is %.17g, not a whole number up to %llu", key, v,
             (unsigned long long)max);
     *ret_value = (uint64_t)v;
@@ -89,51 +96,56 @@ struct want {
     bool needed;
 };
 
-static int fields_read(const cJSON *meta, const char *key, bool needed, uint8_t *ret_count,
-    const struct want *want, size_t wants, const struct source *s, uint64_t position, struct err *e)
+/* Where the fields that are wanted stand in meta's list of a row's fields. */
+static int fields_read(const struct header *d, const char *key, const struct want *want,
+    size_t wants, uint8_t *ret_count, struct err *e)
 {
-    const cJSON *fields = cJSON_GetObjectItemCaseSensitive(meta, key);
+    const cJSON *fields = cJSON_GetObjectItemCaseSensitive(d->meta, key);
     int count = cJSON_IsArray(fields) ? cJSON_GetArraySize(fields) : 0;
     if (count > FIELDS_MAX)
-        return source_bad(s, position, e, "meta.%s has %d entries; at most %d are understood", key,
-            count, FIELDS_MAX);
-    if (count == 0 && needed)
-        return source_bad(s, position, e, "the header has no meta.%s", key);
+        return source_bad(d->source, d->position, e,
+            "meta.%s has %d entries; at most %d are understood", key, count, FIELDS_MAX);
     *ret_count = (uint8_t)count;
     for (size_t i = 0; i < wants; i++) {
         *want[i].at = field_at(fields, want[i].name);
         if (*want[i].at < 0 && want[i].needed && count)
-            return source_bad(s, position, e, "meta.%s does not name \"%s\"", key, want[i].name);
+            return source_bad(
+                d->source, d->position, e, "meta.%s does not name \"%s\"", key, want[i].name);
     }
     return 0;
 }
 
-/* The list of type names behind a field: meta.node_types[0], meta.edge_types[0]. */
-static int types_read(const cJSON *meta, const char *key, int at, const cJSON **ret_types,
-    uint32_t *ret_count, const struct source *s, uint64_t position, struct err *e)
+static int needed(const struct header *d, const char *key, uint8_t count, struct err *e)
 {
-    const cJSON *list = cJSON_GetObjectItemCaseSensitive(meta, key);
+    return count ? 0 : source_bad(d->source, d->position, e, "the header has no meta.%s", key);
+}
+
+/* The list of type names behind a field: meta.node_types[0], meta.edge_types[0]. */
+static int types_read(const struct header *d, const char *key, int at, const cJSON **ret_types,
+    uint32_t *ret_count, struct err *e)
+{
+    const cJSON *list = cJSON_GetObjectItemCaseSensitive(d->meta, key);
     const cJSON *types = cJSON_IsArray(list) ? cJSON_GetArrayItem(list, at) : NULL;
     int count = cJSON_IsArray(types) ? cJSON_GetArraySize(types) : 0;
     if (count == 0 || count > TYPES_MAX)
-        return source_bad(s, position, e, "meta.%s names %d types; 1 to %d are understood", key,
-            count, TYPES_MAX);
+        return source_bad(d->source, d->position, e,
+            "meta.%s names %d types; 1 to %d are understood", key, count, TYPES_MAX);
     const cJSON *t;
     cJSON_ArrayForEach(t, types)
     {
         if (!cJSON_IsString(t))
-            return source_bad(s, position, e, "meta.%s holds something that is no name", key);
+            return source_bad(
+                d->source, d->position, e, "meta.%s holds something that is no name", key);
     }
     *ret_types = types;
     *ret_count = (uint32_t)count;
     return 0;
 }
 
-static int node_types_read(
-    struct layout *l, const cJSON *meta, const struct source *s, uint64_t position, struct err *e)
+static int node_types_read(struct layout *l, const struct header *d, struct err *e)
 {
     const cJSON *types, *t;
-    int r = types_read(meta, "node_types", l->type, &types, &l->node_types, s, position, e);
+    int r = types_read(d, "node_types", l->type, &types, &l->node_types, e);
     if (r < 0)
         return r;
     uint32_t i = 0;
@@ -146,18 +158,17 @@ static int node_types_read(
             k = HEAP_UNKNOWN_KIND + i;
             l->unknown[i] = strdup(t->valuestring);
             if (!l->unknown[i])
-                return err_set(e, ERR_NOMEM, "%s: no memory for its header", s->name);
+                return err_set(e, ERR_NOMEM, "%s: no memory for its header", d->source->name);
         }
         l->kind_of[i++] = (uint8_t)k;
     }
     return 0;
 }
 
-static int edge_types_read(
-    struct layout *l, const cJSON *meta, const struct source *s, uint64_t position, struct err *e)
+static int edge_types_read(struct layout *l, const struct header *d, struct err *e)
 {
     const cJSON *types, *t;
-    int r = types_read(meta, "edge_types", l->edge_type, &types, &l->edge_types, s, position, e);
+    int r = types_read(d, "edge_types", l->edge_type, &types, &l->edge_types, e);
     if (r < 0)
         return r;
     uint32_t i = 0;
@@ -176,32 +187,35 @@ static int edge_types_read(
     return 0;
 }
 
-static int counts_read(
-    struct layout *l, const cJSON *root, const struct source *s, uint64_t position, struct err *e)
+static int counts_read(struct layout *l, const struct header *d, struct err *e)
 {
+    const uint64_t size = d->source->size;
     uint64_t nodes, edges, at, traces;
-    int r;
-    if ((r = number_of(root, "node_count", NODES_MAX, -1, &nodes, s, position, e)) < 0 ||
-        (r = number_of(root, "edge_count", EDGES_MAX, -1, &edges, s, position, e)) < 0 ||
-        (r = number_of(root, "root_index", UINT32_MAX, 0, &at, s, position, e)) < 0 ||
-        (r = number_of(root, "trace_function_count", UINT32_MAX, 0, &traces, s, position, e)) < 0 ||
-        (r = number_of(root, "extra_native_bytes", UINT64_C(1) << 53, 0, &l->extra_native_bytes, s,
-             position, e)) < 0)
+    int r = number_of(d, "node_count", NODES_MAX, -1, &nodes, e);
+    if (r == 0)
+        r = number_of(d, "edge_count", EDGES_MAX, -1, &edges, e);
+    if (r == 0)
+        r = number_of(d, "root_index", UINT32_MAX, 0, &at, e);
+    if (r == 0)
+        r = number_of(d, "trace_function_count", UINT32_MAX, 0, &traces, e);
+    if (r == 0)
+        r = number_of(d, "extra_native_bytes", UINT64_C(1) << 53, 0, &l->extra_native_bytes, e);
+    if (r)
         return r;
     if (nodes == 0)
-        return source_bad(s, position, e, "the header says that there are no nodes");
+        return source_bad(d->source, d->position, e, "the header says that there are no nodes");
     /* A row takes two bytes a field at the least, so that a lie cannot make us allocate much. */
-    if (nodes * 2 * l->node_fields > s->size || edges * 2 * l->edge_fields > s->size)
-        return source_bad(s, position, e,
+    if (nodes * 2 * l->node_fields > size || edges * 2 * l->edge_fields > size)
+        return source_bad(d->source, d->position, e,
             "the header says %llu nodes and %llu edges, but the file has only %llu bytes: it is "
             "truncated or damaged",
-            (unsigned long long)nodes, (unsigned long long)edges, (unsigned long long)s->size);
+            (unsigned long long)nodes, (unsigned long long)edges, (unsigned long long)size);
     l->node_count = (uint32_t)nodes;
     l->edge_count = (uint32_t)edges;
     l->trace_function_count = (uint32_t)traces;
     if (at % l->node_fields || at / l->node_fields >= nodes)
-        return source_bad(
-            s, position, e, "the header's root_index %llu is no node", (unsigned long long)at);
+        return source_bad(d->source, d->position, e, "the header's root_index %llu is no node",
+            (unsigned long long)at);
     l->root_index = (uint32_t)at / l->node_fields;
     return 0;
 }
@@ -223,23 +237,26 @@ int layout_read(struct layout *l, const struct source *s, const char *json, size
     const struct want place[] = {{"object_index", &l->location_object, true},
         {"script_id", &l->location_script, true}, {"line", &l->location_line, true},
         {"column", &l->location_column, true}};
-    int r;
-    if ((r = fields_read(meta, "node_fields", true, &l->node_fields, node, COUNT_OF(node), s,
-             position, e)) < 0 ||
-        (r = fields_read(meta, "edge_fields", true, &l->edge_fields, edge, COUNT_OF(edge), s,
-             position, e)) < 0 ||
-        (r = fields_read(meta, "location_fields", false, &l->location_fields, place,
-             COUNT_OF(place), s, position, e)) < 0 ||
-        (r = fields_read(
-             meta, "sample_fields", false, &l->sample_fields, NULL, 0, s, position, e)) < 0 ||
-        (r = fields_read(meta, "trace_function_info_fields", false, &l->trace_info_fields, NULL, 0,
-             s, position, e)) < 0 ||
-        (r = node_types_read(l, meta, s, position, e)) < 0 ||
-        (r = edge_types_read(l, meta, s, position, e)) < 0 ||
-        (r = counts_read(l, root, s, position, e)) < 0)
-        goto out;
-    r = 0;
-out:
+    const struct header d = {root, meta, s, position};
+    int r = fields_read(&d, "node_fields", node, COUNT_OF(node), &l->node_fields, e);
+    if (r == 0)
+        r = needed(&d, "node_fields", l->node_fields, e);
+    if (r == 0)
+        r = fields_read(&d, "edge_fields", edge, COUNT_OF(edge), &l->edge_fields, e);
+    if (r == 0)
+        r = needed(&d, "edge_fields", l->edge_fields, e);
+    if (r == 0)
+        r = fields_read(&d, "location_fields", place, COUNT_OF(place), &l->location_fields, e);
+    if (r == 0)
+        r = fields_read(&d, "sample_fields", NULL, 0, &l->sample_fields, e);
+    if (r == 0)
+        r = fields_read(&d, "trace_function_info_fields", NULL, 0, &l->trace_info_fields, e);
+    if (r == 0)
+        r = node_types_read(l, &d, e);
+    if (r == 0)
+        r = edge_types_read(l, &d, e);
+    if (r == 0)
+        r = counts_read(l, &d, e);
     cJSON_Delete(root);
     return r;
 }
