@@ -34,6 +34,7 @@ struct conductor {
     int signal_fd;
     int signals;     /* how many came */
     int last_signal; /* 0: none */
+    int64_t began_us;
     bool ended;
     const char *reason;
     struct err why;
@@ -263,79 +264,117 @@ int conduct_agree_to_stacks(const struct settings *s, struct err *e)
     return 0;
 }
 
+static void say_first_line(const struct conductor *c, const char *first_line)
+{
+    const struct database *db = c->logbook.database;
+    bool shipped = database_is_postgres(db);
+    log_info("%s; record in sqlite:%s%s%s (--db)", first_line, database_path(db),
+        shipped ? " and PostgreSQL " : "", shipped ? database_destination(db) : "");
+}
+
+/* What close_all closes, also where this fails half-way. */
+static int open_all(struct conductor *c, const struct invocation *in, const char *folder,
+    enum narrate_mode mode, struct err *e)
+{
+    int rc = capture_folder_check(folder, e);
+    if (rc == 0)
+        rc = narrator_new(in->settings, mode, &c->narrator, e);
+    if (rc == 0)
+        rc = loop_new(&c->loop, e);
+    if (rc == 0)
+        rc = open_signals(c, e);
+    if (rc == 0)
+        rc = logbook_open(in, &c->logbook, e);
+    return rc;
+}
+
+static int start(
+    struct conductor *c, const struct settings *s, struct run_options *options, struct err *e)
+{
+    const struct conduct_job *job = c->job;
+    options->journal = c->logbook.journal;
+    narrator_on_end(c->narrator, on_end, c);
+    int rc =
+        job ? job->start(job->arg, c->loop, options, &narrator_handlers, c->narrator, &c->run, e)
+            : run_start(c->loop, options, &narrator_handlers, c->narrator, &c->run, e);
+    if (rc == 0 && settings_given(s, SET_TIMEOUT))
+        rc = timer_new(c->loop, on_timeout, c, &c->timeout, e);
+    if (rc == 0 && c->timeout)
+        timer_start(c->timeout, settings_number(s, SET_TIMEOUT));
+    return rc;
+}
+
+/* From the start to what it has come to. Returns an exit code or an err_code. */
+static int run_to_end(struct conductor *c, const struct settings *s, struct run_options *options,
+    bool summary, struct err *e)
+{
+    int rc = start(c, s, options, e);
+    if (rc)
+        return rc;
+    rc = loop_run(c->loop, e);
+    if (rc == 0 && !c->ended)
+        return leave_at_once(c, e);
+    if (rc == 0 && c->why.code) {
+        *e = c->why;
+        rc = c->why.code;
+    }
+    if (summary && run_target_count(c->run) > 0) {
+        int shown = answer(c, s, clock_monotonic_us() - c->began_us, e);
+        rc = rc ? rc : shown;
+    }
+    return rc;
+}
+
+/* Closes the record of a run that has come to rc; returns what the program ends with. */
+static int end_record(struct conductor *c, const struct settings *s, int rc, struct err *e)
+{
+    struct err closing = ERR_NONE;
+    if (!c->logbook.journal)
+        return rc;
+    int closed =
+        close_record(c, rc < 0 ? err_exit_code(rc) : rc, settings_number(s, SET_DRAIN), &closing);
+    if (c->signals >= 2) { /* left during the drain */
+        if (closed)
+            log_warn("%s", closing.text);
+        return SIGNAL_EXIT_BASE + c->last_signal;
+    }
+    if (closed && rc == 0) {
+        *e = closing;
+        return closed;
+    }
+    return rc;
+}
+
+static void close_all(struct conductor *c)
+{
+    timer_free(c->timeout);
+    watch_free(c->signal_watch);
+    if (c->signal_fd >= 0)
+        close(c->signal_fd);
+    logbook_free(&c->logbook);
+    narrator_free(c->narrator);
+    loop_free(c->loop);
+}
+
 static int carry_out(const struct invocation *in, struct run_options *options,
     const char *first_line, bool summary, const struct conduct_job *job, struct err *e)
 {
-    struct conductor c = {.job = job, .signal_fd = -1, .why = ERR_NONE};
-    int64_t began_us = clock_monotonic_us();
-    int rc = capture_folder_check(options->folder, e);
-    if (rc == 0)
-        rc = narrator_new(in->settings,
-            job       ? NARRATE_NOTHING
-            : summary ? NARRATE_LINES
-                      : NARRATE_CAPTURE,
-            &c.narrator, e);
-    if (rc == 0)
-        rc = loop_new(&c.loop, e);
-    if (rc == 0)
-        rc = open_signals(&c, e);
-    if (rc == 0)
-        rc = logbook_open(in, &c.logbook, e);
-    if (rc)
-        goto out;
-    conduct_report_leftovers(options->folder);
-    if (first_line)
-        log_info("%s; record in sqlite:%s%s%s (--db)", first_line,
-            database_path(c.logbook.database),
-            database_is_postgres(c.logbook.database) ? " and PostgreSQL " : "",
-            database_is_postgres(c.logbook.database) ? database_destination(c.logbook.database)
-                                                     : "");
-    options->journal = c.logbook.journal;
-    narrator_on_end(c.narrator, on_end, &c);
-    rc = job ? job->start(job->arg, c.loop, options, &narrator_handlers, c.narrator, &c.run, e)
-             : run_start(c.loop, options, &narrator_handlers, c.narrator, &c.run, e);
-    if (rc == 0 && settings_given(in->settings, SET_TIMEOUT))
-        rc = timer_new(c.loop, on_timeout, &c, &c.timeout, e);
-    if (rc)
-        goto out;
-    if (c.timeout)
-        timer_start(c.timeout, settings_number(in->settings, SET_TIMEOUT));
-    rc = loop_run(c.loop, e);
-    if (rc == 0 && !c.ended)
-        return leave_at_once(&c, e);
-    if (rc == 0 && c.why.code) {
-        *e = c.why;
-        rc = c.why.code;
+    struct conductor c = {
+        .job = job, .signal_fd = -1, .began_us = clock_monotonic_us(), .why = ERR_NONE};
+    enum narrate_mode mode = job ? NARRATE_NOTHING : summary ? NARRATE_LINES : NARRATE_CAPTURE;
+    int rc = open_all(&c, in, options->folder, mode, e);
+    if (rc == 0) {
+        conduct_report_leftovers(options->folder);
+        if (first_line)
+            say_first_line(&c, first_line);
+        rc = run_to_end(&c, in->settings, options, summary, e);
     }
-    if (summary && run_target_count(c.run) > 0) {
-        int shown = answer(&c, in->settings, clock_monotonic_us() - began_us, e);
-        rc = rc ? rc : shown;
-    }
-out:
     if (job)
         job->free_run(job->arg);
     else
         run_free(c.run);
-    if (c.logbook.journal) {
-        struct err closing = ERR_NONE;
-        int closed = close_record(&c, rc < 0 ? err_exit_code(rc) : rc,
-            settings_number(in->settings, SET_DRAIN), &closing);
-        if (c.signals >= 2) { /* left during the drain */
-            if (closed)
-                log_warn("%s", closing.text);
-            rc = SIGNAL_EXIT_BASE + c.last_signal;
-        } else if (closed && rc == 0) {
-            *e = closing;
-            rc = closed;
-        }
-    }
-    timer_free(c.timeout);
-    watch_free(c.signal_watch);
-    if (c.signal_fd >= 0)
-        close(c.signal_fd);
-    logbook_free(&c.logbook);
-    narrator_free(c.narrator);
-    loop_free(c.loop);
+    rc = end_record(&c, in->settings, rc, e);
+    close_all(&c);
     return rc;
 }
 

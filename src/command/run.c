@@ -68,68 +68,61 @@ static int read_gc_floor(const struct settings *s, int64_t *ret_us, struct err *
     return 0;
 }
 
+/* What settings say as they stand; the rest was read and checked before. */
+static void fill_options(const struct settings *s, struct run_options *o)
+{
+    o->match = settings_text(s, SET_MATCH);
+    o->metrics_interval_us = settings_number(s, SET_METRICS_INTERVAL);
+    o->snapshots = settings_flag(s, SET_SNAPSHOTS);
+    o->snapshot_interval_us = settings_number(s, SET_SNAPSHOT_INTERVAL);
+    o->max_snapshots = settings_number(s, SET_MAX_SNAPSHOTS);
+    o->duration_us = settings_number(s, SET_DURATION);
+    o->wait_us = settings_number(s, SET_WAIT);
+    o->give_up_us = settings_number(s, SET_GIVE_UP);
+    o->folder = settings_text(s, SET_DIR);
+    o->label = settings_text(s, SET_LABEL);
+    if (settings_given(s, SET_TIMELINE_INTERVAL))
+        o->timeline_interval_us = settings_number(s, SET_TIMELINE_INTERVAL);
+    o->recording_us = settings_number(s, SET_TIMELINE_DURATION);
+    o->stacks = settings_flag(s, SET_STACKS);
+    o->live_interval_us = settings_number(s, SET_LIVE_PROFILE_INTERVAL);
+    o->limits = conduct_limits(s);
+    o->keep = settings_number(s, SET_KEEP);
+    o->max_disk = settings_number(s, SET_MAX_DISK);
+    o->max_pause_share = settings_share(s, SET_MAX_PAUSE_SHARE);
+    o->allow_remote = settings_flag(s, SET_ALLOW_REMOTE);
+    o->requests = follows(s);
+    o->hold = settings_flag(s, SET_HOLD);
+    o->follow.sample = settings_share(s, SET_REQUESTS_SAMPLE);
+    o->follow.match = settings_text(s, SET_REQUESTS_MATCH);
+    o->follow.keep_query = settings_flag(s, SET_KEEP_QUERY);
+    o->follow.pairs = settings_flag(s, SET_REQUEST_SNAPSHOTS);
+    o->follow.overhead = settings_share(s, SET_REQUESTS_OVERHEAD);
+}
+
 static int run(const struct invocation *in, struct err *e)
 {
     const struct settings *s = in->settings;
+    struct run_options options = {.command = in->after};
     struct address *addresses = NULL;
-    size_t count = 0;
     char first_line[FIRST_LINE_SIZE];
-    int rc = 0;
     if (in->after && in->word_count)
         return err_set(e, ERR_USAGE, "either targets or a command behind \"--\", not both");
-    int64_t gc_floor_us = 0;
-    rc = read_gc_floor(s, &gc_floor_us, e);
+    int rc = read_gc_floor(s, &options.gc_floor_us, e);
     if (rc == 0 && !in->after)
-        rc = conduct_addresses(in, &addresses, &count, e);
-    bool analyze = false;
+        rc = conduct_addresses(in, &addresses, &options.address_count, e);
     if (rc == 0)
-        rc = read_analyze(s, &analyze, e);
-    int64_t live_sample_every = 0;
-    bool live_steal = false;
+        rc = read_analyze(s, &options.analyze, e);
     if (rc == 0)
-        rc = live_read_settings(s, &live_sample_every, &live_steal, e);
+        rc = live_read_settings(s, &options.live_sample_every, &options.live_steal, e);
     if (rc == 0)
         rc = conduct_agree_to_stacks(s, e);
-    if (rc)
-        goto out;
-    struct run_options options = {.addresses = addresses,
-        .address_count = count,
-        .command = in->after,
-        .match = settings_text(s, SET_MATCH),
-        .metrics_interval_us = settings_number(s, SET_METRICS_INTERVAL),
-        .snapshots = settings_flag(s, SET_SNAPSHOTS),
-        .snapshot_interval_us = settings_number(s, SET_SNAPSHOT_INTERVAL),
-        .max_snapshots = settings_number(s, SET_MAX_SNAPSHOTS),
-        .duration_us = settings_number(s, SET_DURATION),
-        .wait_us = settings_number(s, SET_WAIT),
-        .give_up_us = settings_number(s, SET_GIVE_UP),
-        .folder = settings_text(s, SET_DIR),
-        .label = settings_text(s, SET_LABEL),
-        .analyze = analyze,
-        .timeline_interval_us = settings_given(s, SET_TIMELINE_INTERVAL)
-                                    ? settings_number(s, SET_TIMELINE_INTERVAL)
-                                    : 0,
-        .recording_us = settings_number(s, SET_TIMELINE_DURATION),
-        .stacks = settings_flag(s, SET_STACKS),
-        .live_sample_every = live_sample_every,
-        .live_interval_us = settings_number(s, SET_LIVE_PROFILE_INTERVAL),
-        .live_steal = live_steal,
-        .limits = conduct_limits(s),
-        .keep = settings_number(s, SET_KEEP),
-        .max_disk = settings_number(s, SET_MAX_DISK),
-        .max_pause_share = settings_share(s, SET_MAX_PAUSE_SHARE),
-        .allow_remote = settings_flag(s, SET_ALLOW_REMOTE),
-        .requests = follows(s),
-        .hold = settings_flag(s, SET_HOLD),
-        .follow = {.sample = settings_share(s, SET_REQUESTS_SAMPLE),
-            .match = settings_text(s, SET_REQUESTS_MATCH),
-            .keep_query = settings_flag(s, SET_KEEP_QUERY),
-            .pairs = settings_flag(s, SET_REQUEST_SNAPSHOTS),
-            .overhead = settings_share(s, SET_REQUESTS_OVERHEAD)},
-        .gc_floor_us = gc_floor_us};
-    say_what_is_on(s, first_line);
-    rc = conduct(in, &options, first_line, true, e);
-out:
+    if (rc == 0) {
+        options.addresses = addresses;
+        fill_options(s, &options);
+        say_what_is_on(s, first_line);
+        rc = conduct(in, &options, first_line, true, e);
+    }
     free(addresses);
     return rc;
 }
