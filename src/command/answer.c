@@ -65,35 +65,28 @@ static int match_columns(const struct reader_rows *rows, const struct show_colum
     return 0;
 }
 
-int answer_table(struct reader *reader, const char *query, const struct reader_filter *filter,
-    const struct show_column *columns, size_t count, struct show_table **ret_table, struct err *e)
+int answer_table(struct reader *reader, const struct answer_question *question,
+    const struct reader_filter *filter, struct show_table **ret_table, struct err *e)
 {
-    return answer_table_more(
-        reader, query, filter, columns, count, count, NULL, NULL, ret_table, e);
-}
-
-int answer_table_more(struct reader *reader, const char *query, const struct reader_filter *filter,
-    const struct show_column *columns, size_t count, size_t answered, answer_more_fn more,
-    void *arg, struct show_table **ret_table, struct err *e)
-{
+    size_t answered = question->count - question->added;
     struct reader_rows *rows = NULL;
     struct show_table *table = NULL;
     int indices[COLUMNS_MAX];
     bool row = false;
-    int rc = count <= COLUMNS_MAX ? 0 : err_set(e, ERR_INTERNAL, "too many columns");
+    int rc = question->count <= COLUMNS_MAX ? 0 : err_set(e, ERR_INTERNAL, "too many columns");
     if (rc == 0)
-        rc = reader_ask(reader, query, filter, &rows, e);
+        rc = reader_ask(reader, question->query, filter, &rows, e);
     if (rc == 0)
-        rc = match_columns(rows, columns, answered, indices, e);
-    if (rc == 0 && !(table = show_table_new(columns, count)))
+        rc = match_columns(rows, question->columns, answered, indices, e);
+    if (rc == 0 && !(table = show_table_new(question->columns, question->count)))
         rc = err_set(e, ERR_NOMEM, "no memory for a table");
     while (rc == 0 && (rc = reader_next(rows, &row, e)) == 0 && row) {
         for (size_t i = 0; i < answered; i++) {
             struct reader_value value = reader_value(rows, indices[i]);
-            add_cell(table, &columns[i], &value);
+            add_cell(table, &question->columns[i], &value);
         }
-        if (more)
-            more(arg, rows, table);
+        if (question->more)
+            question->more(question->arg, rows, table);
     }
     reader_rows_free(rows);
     if (rc == 0)

@@ -13,17 +13,19 @@ int answer_choose(const struct settings *settings, struct database **ret, struct
 int answer_out(const struct settings *settings, struct show_out *ret_out, FILE **ret_file,
     struct err *e) MUST_USE;
 
-/* Runs a question and fills a table whose column keys name the answer's columns; a key that the
- * answer lacks is an error of ours. *ret_table is the caller's. */
-int answer_table(struct reader *reader, const char *query, const struct reader_filter *filter,
-    const struct show_column *columns, size_t count, struct show_table **ret_table,
-    struct err *e) MUST_USE;
+/* A question, and the table that shows its answer. */
+struct answer_question {
+    const char *query;                 /* a file of sql/queries, without its ending */
+    const struct show_column *columns; /* their keys name the answer's columns */
+    size_t count;
+    size_t added; /* the last columns, which are not the answer's: more adds their cells */
+    /* Called for each row, of which it may read the values; NULL where added is 0. */
+    void (*more)(void *arg, struct reader_rows *rows, struct show_table *table);
+    void *arg;
+};
 
-/* The same with columns behind those of the question: more is called for each row, adds the cells
- * of columns answered and on, and may look at the row's values. */
-typedef void (*answer_more_fn)(void *arg, struct reader_rows *rows, struct show_table *table);
-int answer_table_more(struct reader *reader, const char *query, const struct reader_filter *filter,
-    const struct show_column *columns, size_t count, size_t answered, answer_more_fn more,
-    void *arg, struct show_table **ret_table, struct err *e) MUST_USE;
+/* Asks and fills a table (owned by the caller); a key that the answer lacks is an error of ours. */
+int answer_table(struct reader *reader, const struct answer_question *question,
+    const struct reader_filter *filter, struct show_table **ret_table, struct err *e) MUST_USE;
 
 #endif

@@ -221,10 +221,14 @@ static int ask_requests(const struct question *question, struct reader *reader,
 {
     struct kept_routes *kept = NULL;
     int rc = kept_routes_read(reader, filter, &kept, e);
+    const struct answer_question asked = {.query = question->query,
+        .columns = question->columns,
+        .count = question->column_count,
+        .added = REQUESTS_KEPT_COLUMNS,
+        .more = add_kept,
+        .arg = kept};
     if (rc == 0)
-        rc = answer_table_more(reader, question->query, filter, question->columns,
-            question->column_count, question->column_count - REQUESTS_KEPT_COLUMNS, add_kept, kept,
-            ret, e);
+        rc = answer_table(reader, &asked, filter, ret, e);
     if (rc == 0)
         snprintf(ret_note, METRICS_NOTE_SIZE, "%s", kept_routes_note(kept));
     kept_routes_free(kept);
@@ -238,8 +242,9 @@ static int ask_question(const struct question *question, struct reader *reader,
     ret_note[0] = '\0';
     if (question->columns == requests_columns)
         return ask_requests(question, reader, filter, ret, ret_note, e);
-    return answer_table(
-        reader, question->query, filter, question->columns, question->column_count, ret, e);
+    const struct answer_question asked = {
+        .query = question->query, .columns = question->columns, .count = question->column_count};
+    return answer_table(reader, &asked, filter, ret, e);
 }
 
 int metrics_table(struct reader *reader, const char *word, const struct reader_filter *filter,

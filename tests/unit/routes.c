@@ -24,24 +24,6 @@ struct world {
     double bytes[FLOORS], counts[FLOORS * ROUTES];
 };
 
-static uint64_t random_state;
-
-static double random_share(void) /* SplitMix64 */
-{
-    uint64_t z = random_state += 0x9e3779b97f4a7c15;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
-    z = (z ^ z >> 27) * 0x94d049bb133111eb;
-    return (double)((z ^ z >> 31) >> 11) / 9007199254740992.0;
-}
-
-static double random_normal(void)
-{
-    double sum = -6;
-    for (int i = 0; i < 12; i++)
-        sum += random_share();
-    return sum;
-}
-
 static void make(struct world *w, uint64_t seed)
 {
     double heap = 20e6, total[ROUTES] = {0}, rate[ROUTES];
