@@ -112,9 +112,8 @@ static int show_parts(struct reader *reader, const struct show_out *out, cJSON *
         struct reader_filter filter = {.limit = parts[i].limit};
         if (parts[i].only_file && reader_is_postgres(reader))
             continue;
-        const struct answer_question asked = {.query = parts[i].query,
-            .columns = parts[i].columns,
-            .count = parts[i].column_count};
+        const struct answer_question asked = {
+            .query = parts[i].query, .columns = parts[i].columns, .count = parts[i].column_count};
         rc = answer_table(reader, &asked, &filter, &table, e);
         if (rc == 0 && root) {
             cJSON *rows = NULL;

@@ -37,6 +37,9 @@ async function underWay(run, ws) {
     );
 }
 
+const startRun = (t, ws, target, ...options) =>
+    startHeaptap(t, ws, ['run', '--metrics-interval', '100ms', ...options, ...ws.own, String(target.port)]);
+
 // A heap whose snapshot takes about a second or more.
 async function slowTarget(t, node = '22') {
     const target = await startTarget(t, {
@@ -53,14 +56,7 @@ for (const signal of ['SIGINT', 'SIGTERM'])
     test(`the first ${signal} ends a run normally, with everything kept`, async (t) => {
         const ws = workspace(t);
         const target = await startTarget(t);
-        const run = startHeaptap(t, ws, [
-            'run',
-            '--metrics-interval',
-            '100ms',
-            '--json',
-            ...ws.own,
-            String(target.port),
-        ]);
+        const run = startRun(t, ws, target, '--json');
         await until(() => rowsOf(ws) > 8, 'some rows');
         run.child.kill(signal);
         await run.done;
@@ -80,14 +76,7 @@ for (const signal of ['SIGINT', 'SIGTERM'])
 test('Ctrl-C in the middle of a snapshot completes or removes it', async (t) => {
     const ws = workspace(t);
     const target = await slowTarget(t);
-    const run = startHeaptap(t, ws, [
-        'run',
-        '--metrics-interval',
-        '100ms',
-        '--force',
-        ...ws.own,
-        String(target.port),
-    ]);
+    const run = startRun(t, ws, target, '--force');
     await underWay(run, ws);
     run.child.kill('SIGINT');
     await run.done;
@@ -108,14 +97,7 @@ for (const [signal, code] of [
     test(`the second ${signal} leaves at once`, async (t) => {
         const ws = workspace(t);
         const target = await slowTarget(t, '20');
-        const run = startHeaptap(t, ws, [
-            'run',
-            '--metrics-interval',
-            '100ms',
-            '--force',
-            ...ws.own,
-            String(target.port),
-        ]);
+        const run = startRun(t, ws, target, '--force');
         await underWay(run, ws);
         run.child.kill(signal);
         await sleep(100);
@@ -189,14 +171,7 @@ test('kill -9 in the middle of snapshots leaves only .part, and the next start s
     for (let round = 0; round < 4; round++) {
         const target = await slowTarget(t);
         const ws = workspace(t);
-        const run = startHeaptap(t, ws, [
-            'run',
-            '--metrics-interval',
-            '100ms',
-            '--force',
-            ...ws.own,
-            String(target.port),
-        ]);
+        const run = startRun(t, ws, target, '--force');
         await underWay(run, ws);
         // Once with an empty file, then in the midst of the chunks.
         const written = () =>
@@ -300,14 +275,7 @@ test('a .part that another heaptap is writing is not reported as left over', asy
     const ws = workspace(t);
     const target = await slowTarget(t, '20');
     const small = await startTarget(t);
-    const run = startHeaptap(t, ws, [
-        'run',
-        '--metrics-interval',
-        '100ms',
-        '--force',
-        ...ws.own,
-        String(target.port),
-    ]);
+    const run = startRun(t, ws, target, '--force');
     await underWay(run, ws);
     const part = ws.files().find((name) => name.endsWith('.part'));
     const next = await heaptap(t, ws, [

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "diagnose/floors.h"
+#include "noise.h"
 
 #include <math.h>
 #include <stdlib.h>

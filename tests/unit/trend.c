@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "diagnose/trend.h"
+#include "noise.h"
 
 #include <math.h>
 #include <string.h>
