@@ -214,7 +214,8 @@ char *verdict_headline(const struct diagnosis *d)
         if (d->supports == SUPPORT_NOTHING)
             words_add(&w, "there is nothing to judge by");
         else if (d->supports == SUPPORT_SIZE)
-            words_add(&w, "one snapshot shows size, not growth");
+            words_add(&w, d->snapshots ? "one snapshot shows size, not growth"
+                                       : "too few readings to tell growth from none");
         else
             words_add(&w, "the evidence does not decide between growth and none");
         break;
@@ -311,7 +312,9 @@ static int print_evidence(const struct show_out *o, const struct diagnosis *d, s
         words_add(&w, " over ");
         add_span(&w, d->span_seconds);
     }
-    words_add(&w, "; that shows %s", support_words(d->supports));
+    words_add(&w, "; that shows %s",
+        d->supports == SUPPORT_SIZE && !d->snapshots ? "how large it is, not whether it grows"
+                                                     : support_words(d->supports));
     int rc = print_words(o, "evidence", &w, e);
     if (rc || isnan(d->bytes_per_hour))
         return rc;
@@ -363,7 +366,8 @@ static int print_routes(const struct show_out *o, const struct diagnosis_suspect
             words_add(&w, ")");
         }
         if (isfinite(r->instances) && r->instances > 0)
-            words_add(&w, ", %.3g objects a request", r->instances);
+            words_add(&w, ", %.3g object%s a request", r->instances,
+                fabs(r->instances - 1) < 0.0005 ? "" : "s");
         rc = print_words(o, i == 0 ? "routes" : "", &w, e);
     }
     return rc;
@@ -385,25 +389,34 @@ static int print_sites(const struct show_out *o, const struct diagnosis_suspect 
     return rc;
 }
 
-static int print_suspect(const struct show_out *o, const struct diagnosis *d,
+/* How much of it there is, or by how much there is more. */
+static int print_amount(const struct show_out *o, const struct diagnosis *d,
     const struct diagnosis_suspect *s, struct err *e)
 {
     struct words w = new_words();
     char first[TEXT_SHORT], last[TEXT_SHORT];
     add_subject(&w, d, s);
-    if (s->class_name)
+    if (s->class_name && s->stands)
+        words_add(&w, ": %s object%s", text_count(last, s->last), s->last == 1 ? "" : "s");
+    else if (s->class_name)
         words_add(&w, ": %s, then %s", text_count(first, s->first), text_count(last, s->last));
     if (s->retained_growth) {
-        words_add(&w, "; retains ");
+        words_add(&w, s->stands ? ", " : "; retains ");
         add_size(&w, (double)s->retained_growth);
-        words_add(&w, " more");
+        words_add(&w, s->stands ? " retained" : " more");
     }
     if (s->share > 0)
-        words_add(&w, ", %.0f %% of the growth", 100 * s->share);
+        words_add(&w, ", %.0f %% of the %s", 100 * s->share, s->stands ? "heap" : "growth");
     if (s->confidence > 0)
         words_add(&w, " (confidence %.0f %%)", 100 * s->confidence);
-    int rc = print_words(o, "what", &w, e);
-    w = new_words();
+    return print_words(o, s->stands ? "large" : "what", &w, e);
+}
+
+static int print_suspect(const struct show_out *o, const struct diagnosis *d,
+    const struct diagnosis_suspect *s, struct err *e)
+{
+    int rc = print_amount(o, d, s, e);
+    struct words w = new_words();
     if (rc == 0 && has_holder(s)) {
         add_holder(&w, s);
         if (s->holder.id)
@@ -423,7 +436,7 @@ static int print_suspect(const struct show_out *o, const struct diagnosis *d,
         rc = print_sites(o, s, e);
     if (rc == 0 && s->culprit)
         rc = print_field(o, "kind", s->culprit, e);
-    if (rc == 0 && s->advice)
+    if (rc == 0 && s->advice && !s->stands) /* what is large may be as it should be */
         rc = print_field(o, "advice", s->advice, e);
     return rc;
 }
@@ -436,7 +449,7 @@ static int print_others(const struct show_out *o, const struct diagnosis *d, str
         struct words w = new_words();
         add_suspect_headline(&w, &(struct diagnosis){.span_seconds = 0, .memory = d->memory}, s);
         if (s->share > 0)
-            words_add(&w, " (%.0f %% of the growth)", 100 * s->share);
+            words_add(&w, " (%.0f %% of the %s)", 100 * s->share, s->stands ? "heap" : "growth");
         rc = print_words(o, i == 1 ? "also" : "", &w, e);
     }
     if (rc == 0 && d->suspect_count > OTHERS_SHOWN + 1)

@@ -11,6 +11,7 @@
 #include "base/err.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -80,6 +81,7 @@ struct diagnosis_suspect {
     const char *culprit; /* "context-provider", … (culprits.h); NULL: none of those known. Static */
     char *advice;        /* one sentence */
     double confidence;   /* 0 to 1 */
+    bool stands;         /* of a single snapshot: large, not grown; share is of the whole heap */
 };
 
 /* A snapshot that the answer rests on. */

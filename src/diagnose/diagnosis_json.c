@@ -155,6 +155,7 @@ static cJSON *make_suspect(struct writer *w, const struct diagnosis_suspect *s, 
     put_text(w, o, "culprit", s->culprit);
     put_text(w, o, "advice", s->advice);
     put_number(w, o, "confidence", s->confidence);
+    put(w, o, "grown", cJSON_CreateBool(!s->stands));
     return o;
 }
 

@@ -466,7 +466,8 @@ static int fill(struct work *w, const struct candidate *x, struct diagnosis_susp
 {
     struct holder holder;
     const char *advice = NULL;
-    double growth = (double)heap_total_size(w->h) - w->s->first_total;
+    double growth = (double)heap_total_size(w->h) - (w->one ? 0 : w->s->first_total);
+    s->stands = w->one;
     s->class_name = diagnosis_text(name, strlen(name));
     int rc = s->class_name ? 0 : err_set(e, ERR_NOMEM, "out of memory");
     if (rc == 0)

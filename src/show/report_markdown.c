@@ -350,6 +350,7 @@ static void put_suspect(struct words *w, const cJSON *suspect)
     const cJSON *instances = get(suspect, "instances"), *bytes = get(suspect, "bytes"), *site;
     double share = number_of(bytes, "share_of_growth");
     double confidence = number_of(suspect, "confidence");
+    bool stands = cJSON_IsFalse(get(suspect, "grown"));
     words_add(w, "\n### ");
     put_code(w, class_name ? class_name : "class unknown", false);
     words_add(w, "\n\n");
@@ -360,13 +361,18 @@ static void put_suspect(struct words *w, const cJSON *suspect)
     }
     if (isfinite(number_of(instances, "last"))) {
         words_add(w, "- ");
-        put_count(w, number_of(instances, "first"));
-        words_add(w, ", then ");
+        if (!stands) {
+            put_count(w, number_of(instances, "first"));
+            words_add(w, ", then ");
+        }
         put_count(w, number_of(instances, "last"));
-        words_add(w, " objects; retains ");
-        put_signed_size(w, number_of(bytes, "retained_growth"));
+        words_add(w, stands ? " objects, retain " : " objects; retains ");
+        if (stands)
+            put_size(w, number_of(bytes, "retained_growth"));
+        else
+            put_signed_size(w, number_of(bytes, "retained_growth"));
         if (isfinite(share))
-            words_add(w, ", %.0f %% of the growth", share * 100);
+            words_add(w, ", %.0f %% of the %s", share * 100, stands ? "heap" : "growth");
         words_add(w, "\n");
     }
     put_holder(w, get(suspect, "holder"));
@@ -384,7 +390,7 @@ static void put_suspect(struct words *w, const cJSON *suspect)
         put_code(w, culprit, false);
         words_add(w, "\n");
     }
-    if (advice) {
+    if (advice && !stands) {
         words_add(w, "- ");
         put_text(w, advice);
         words_add(w, "\n");

@@ -136,7 +136,10 @@ test('one snapshot shows what is large, and says that it is no growth', async (t
     assert.equal(answer.verdict, 'inconclusive');
     assert.equal(answer.evidence.supports, 'size');
     assert.ok(answer.suspects.some((s) => s.class === 'Cart' && s.holder.name === 'cartsById'), run.stdout);
-    assert.ok(answer.suspects.every((s) => s.confidence < 0.5));
+    assert.ok(answer.suspects.every((s) => s.confidence < 0.5 && s.grown === false));
+    const words = await heaptap(t, ws, ['diagnose', path.join(ws.dir, '3.heapsnapshot')]);
+    assert.match(words.stdout, /^  large +Cart.*: [\d,]+ objects?, [\d.]+ [KM]B retained, \d+ % of the heap/m);
+    assert.doesNotMatch(words.stdout, /then|more,|of the growth|advice/);
 });
 
 test('snapshots of two processes are not compared by id', async (t) => {

@@ -292,14 +292,20 @@
         const bytes = suspect.bytes ?? {};
         const holder = suspect.holder ?? {};
         const f = suspect.function;
+        const stands = suspect.grown === false; // of a single snapshot: large, not grown
         if (isNumber(instances.last) && (instances.last || instances.first))
-            fact('Objects', `${count(instances.first)}, then ${count(instances.last)} (${signed(count)(instances.growth)})`);
+            fact(
+                'Objects',
+                stands
+                    ? count(instances.last)
+                    : `${count(instances.first)}, then ${count(instances.last)} (${signed(count)(instances.growth)})`
+            );
         if (isNumber(bytes.retained_growth))
             fact(
                 'Retains',
-                `${signed(size)(bytes.retained_growth)}`,
+                stands ? size(bytes.retained_growth) : signed(size)(bytes.retained_growth),
                 isNumber(bytes.share_of_growth)
-                    ? [' ', meter(bytes.share_of_growth), `${share(bytes.share_of_growth)} of the growth`]
+                    ? [' ', meter(bytes.share_of_growth), `${share(bytes.share_of_growth)} of the ${stands ? 'heap' : 'growth'}`]
                     : ''
             );
         if (f) fact('Function', h('code', {}, text(f.name ?? f.function) || '(anonymous)'), f.url ? [' at ', h('code', {}, place(f, true))] : '');
@@ -329,7 +335,7 @@
             { class: 'suspect' },
             h('h3', {}, h('code', {}, text(suspect.class) || 'Class unknown'), h('span', { class: 'soft' }, suspect.culprit ? text(suspect.culprit).replaceAll('-', ' ') : '')),
             h('dl', { class: 'facts' }, facts),
-            suspect.advice ? h('p', { class: 'advice' }, prose(suspect.advice)) : null
+            suspect.advice && !stands ? h('p', { class: 'advice' }, prose(suspect.advice)) : null
         );
     }
 
