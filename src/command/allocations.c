@@ -116,13 +116,12 @@ const struct command command_allocations = {
     .name = "allocations",
     .arguments = "FILE | --diff OLD NEW",
     .summary = "live bytes by allocating line, and by interval of a timeline",
-    .examples =
-        "  heaptap allocations leak.heapprofile\n"
-        "  heaptap allocations --diff before.heapprofile after.heapprofile\n"
-        "  heaptap allocations --collapsed leak.heapprofile >leak.txt    for speedscope\n"
-        "  heaptap allocations --json --top 5 leak.heaptimeline\n"
-        "  heaptap allocations --interval 3..7 leak.heaptimeline         what lives, and why\n"
-        "  heaptap allocations --view bottom-up leak.heaptimeline\n",
+    .examples = "  heaptap allocations leak.heapprofile\n"
+                "  heaptap allocations --diff before.heapprofile after.heapprofile\n"
+                "  heaptap allocations --collapsed leak.heapprofile >leak.txt    for speedscope\n"
+                "  heaptap allocations --json --top 5 leak.heaptimeline\n"
+                "  heaptap allocations --interval 3..7 leak.heaptimeline        what lives, why\n"
+                "  heaptap allocations --view bottom-up leak.heaptimeline\n",
     .details =
         "A site is the innermost function with a file; line and column are where it begins.\n"
         "V8 counts what an optimised function has inlined as that function's.\n"

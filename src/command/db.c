@@ -309,12 +309,11 @@ const struct command command_db = {
                 "  heaptap db init --adopt --db postgres://app@db.example/app\n"
                 "  heaptap db ship --db postgres://app@db.example/app --timeout 5m\n"
                 "  heaptap db prune --older 30d\n",
-    .details =
-        "init     makes the tables; --adopt takes over a memory_metrics of somebody else\n"
-        "status   what is there, what the guard foresaw and what came, what is not shipped yet\n"
-        "migrate  brings tables of an older heaptap up\n"
-        "ship     sends rows that PostgreSQL does not have yet\n"
-        "prune    removes what is older than --older\n",
+    .details = "  init     makes the tables; --adopt takes over a memory_metrics of others\n"
+               "  status   what is there, what the guard foresaw and what came, what waits\n"
+               "  migrate  brings tables of an older heaptap up\n"
+               "  ship     sends rows that PostgreSQL does not have yet\n"
+               "  prune    removes what is older than --older\n",
     .settings = accepted,
     .words_min = 1,
     .words_max = 1,

@@ -1,10 +1,14 @@
 /* help and version: everything comes from the two tables, so that it cannot be out of date. */
 #include "command/command.h"
 
+#include "show/fill.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#define OPTION_COLUMN 30
+#define OPTION_COLUMN 33 /* where the help of an option begins */
+#define NARROW        70 /* columns: with less it begins on the next line */
+#define NARROW_INDENT 10
 
 static void print_commands(void)
 {
@@ -18,22 +22,40 @@ static void print_commands(void)
     printf("\nheaptap COMMAND --help tells the rest.\n");
 }
 
-static void print_setting(enum setting_id id)
+/* Behind what stands in `column` columns already; a narrow terminal gets a line of its own. */
+static void print_help_text(const struct show_out *o, const char *text, int column)
+{
+    struct err ignored = ERR_NONE;
+    bool narrow = o->width < NARROW;
+    if (narrow || column >= OPTION_COLUMN)
+        printf("\n%*s", narrow ? NARROW_INDENT : OPTION_COLUMN, "");
+    else
+        printf("%*s", OPTION_COLUMN - column, "");
+    size_t at = narrow ? NARROW_INDENT : OPTION_COLUMN;
+    (void)!show_fill(o, text, strlen(text), at, at, &ignored);
+}
+
+static void print_setting(const struct show_out *o, enum setting_id id)
 {
     const struct setting *s = setting_get(id);
-    char left[128], variable[SETTING_VARIABLE_SIZE];
+    char text[512], variable[SETTING_VARIABLE_SIZE], fallback[64] = "", heard[64] = "";
     char letter[] = {'-', s->letter, ',', ' ', '\0'};
-    snprintf(left, sizeof left, "%s--%s%s%s", s->letter ? letter : "    ", s->name,
+    int column = printf("  %s--%s%s%s", s->letter ? letter : "    ", s->name,
         s->argument ? " " : "", s->argument ? s->argument : "");
-    int width = (int)strlen(left) > OPTION_COLUMN ? 0 : OPTION_COLUMN;
-    printf("  %-*s%s%s", width, left, width ? " " : "\n                                 ", s->help);
     if (s->fallback && s->type != SETTING_FLAG)
-        printf(" (default %s)", s->fallback);
+        snprintf(fallback, sizeof fallback, " (default %s)", s->fallback);
     else if (s->fallback && strcmp(s->fallback, "true") == 0)
-        printf(" (on; --no-%s)", s->name);
+        snprintf(fallback, sizeof fallback, " (on; --no-%s)", s->name);
     if (s->variable)
-        printf(" [%s]", setting_variable(id, variable));
-    printf("\n");
+        snprintf(heard, sizeof heard, " [%s]", setting_variable(id, variable));
+    snprintf(text, sizeof text, "%s%s%s", s->help, fallback, heard);
+    print_help_text(o, text, column);
+}
+
+static void print_line(const struct show_out *o, const char *text)
+{
+    struct err ignored = ERR_NONE;
+    (void)!show_fill(o, text, strlen(text), 0, 4, &ignored);
 }
 
 void help_print(const struct command *c)
@@ -42,22 +64,29 @@ void help_print(const struct command *c)
         print_commands();
         return;
     }
-    printf("heaptap %s%s%s: %s\n\nExamples:\n%s", c->name, *c->arguments ? " " : "", c->arguments,
-        c->summary, c->examples);
-    if (c->settings) {
+    struct show_out out = show_out_new(stdout, SHOW_TEXT, SHOW_COLOR_NEVER);
+    struct show_out prose = show_prose(&out);
+    char title[512];
+    snprintf(title, sizeof title, "heaptap %s%s%s: %s", c->name, *c->arguments ? " " : "",
+        c->arguments, c->summary);
+    print_line(&prose, title);
+    printf("\nExamples:\n%s", c->examples);
+    if (c->settings && *c->settings != SET_END) {
         printf("\nOptions:\n");
         for (const enum setting_id *id = c->settings; *id != SET_END; id++)
-            print_setting(*id);
+            print_setting(&prose, *id);
     }
     printf("\nEverywhere:\n");
     for (int id = SET_END + 1; id < SET_COUNT; id++)
         if (setting_get((enum setting_id)id)->everywhere)
-            print_setting((enum setting_id)id);
-    printf("  -h, --help                     this page\n"
-           "Each option can stand in the environment as HEAPTAP_NAME or in the configuration file"
-           " as name = value.\n");
-    if (c->details)
-        printf("\n%s", c->details);
+            print_setting(&prose, (enum setting_id)id);
+    print_help_text(&prose, "this page", printf("  -h, --help"));
+    print_line(&prose, "Each option can stand in the environment as HEAPTAP_NAME or in the "
+                       "configuration file as name = value.");
+    if (c->details) {
+        printf("\n");
+        show_page(&out, c->details);
+    }
 }
 
 static int run_help(const struct invocation *in, struct err *e)

@@ -3,7 +3,9 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "show/fill.h"
 
+#include <errno.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,18 +14,29 @@
 
 #define EXIT_USAGE 2
 
+/* The rest of a line of which `at` columns are printed; on a terminal broken between words. */
+static void print_filled(int at, const char *text)
+{
+    struct show_out errors = show_out_new(stderr, SHOW_TEXT, SHOW_COLOR_NEVER);
+    struct err ignored = ERR_NONE;
+    if (!errors.width)
+        fprintf(stderr, "%s\n", text);
+    else
+        (void)!show_fill(&errors, text, strlen(text), at > 0 ? (size_t)at : 0, 2, &ignored);
+}
+
 static void write_log_line(void *arg, enum log_level level, const char *line)
 {
     (void)arg;
     const char *mark = level == LOG_ERROR ? "error: " : level == LOG_WARN ? "warning: " : "";
-    fprintf(stderr, "heaptap: %s%s\n", mark, line);
+    print_filled(fprintf(stderr, "heaptap: %s", mark), line);
 }
 
 static void report(const char *command, const struct err *e)
 {
     struct buf visible = buf_new(8 * ERR_TEXT_MAX);
     if (text_add_visible(&visible, e->text, strlen(e->text)) == 0)
-        fprintf(stderr, "heaptap%s%s: %s\n", command ? " " : "", command ? command : "",
+        print_filled(fprintf(stderr, "heaptap%s%s: ", command ? " " : "", command ? command : ""),
             visible.data ? visible.data : "failed");
     buf_free(&visible);
 }
@@ -78,7 +91,7 @@ static int run_command(const struct command *command, int argc, char **argv)
 out:
     if (rc < 0)
         report(command->name, &e);
-    if (fflush(stdout) != 0 && rc == 0) {
+    if (fflush(stdout) != 0 && errno != EPIPE && rc == 0) {
         err_set(&e, ERR_IO, "cannot write to standard output");
         report(command->name, &e);
         rc = ERR_IO;

@@ -75,8 +75,8 @@ static const struct show_column classes_columns[] = {
     {"growth", "count_growth", SHOW_DELTA, 0},
     {"first retained", "first_retained", SHOW_SIZE, SHOW_SPARE},
     {"last retained", "last_retained", SHOW_SIZE, SHOW_SPARE},
-    {"retained growth", "retained_growth", SHOW_DELTA, 0},
-    {"self growth", "self_growth", SHOW_DELTA, SHOW_SPARE},
+    {"retained growth", "retained_growth", SHOW_GROWTH, 0},
+    {"self growth", "self_growth", SHOW_GROWTH, SHOW_SPARE},
 };
 
 static const struct show_column sites_columns[] = {
@@ -88,7 +88,7 @@ static const struct show_column sites_columns[] = {
     {"source", "source", SHOW_WORD, SHOW_SPARE},
     {"first", "first_bytes", SHOW_SIZE, SHOW_SPARE},
     {"last", "last_bytes", SHOW_SIZE, SHOW_SPARE},
-    {"growth", "growth_bytes", SHOW_DELTA, SHOW_SPARE},
+    {"growth", "growth_bytes", SHOW_GROWTH, SHOW_SPARE},
     {"an hour", "bytes_per_hour", SHOW_SIZE, 0},
     {"at least", "low", SHOW_SIZE, 0},
     {"at most", "high", SHOW_SIZE, 0},
@@ -341,17 +341,15 @@ const struct command command_metrics = {
                 "  heaptap metrics trend --since 2h\n"
                 "  heaptap metrics compare --run all --json\n"
                 "  heaptap metrics sites --top 10\n",
-    .details =
-        "latest    the newest readings\n"
-        "trend     minute by minute, with a plot on a terminal\n"
-        "compare   the labels beside one another: before and after, floors after GC\n"
-        "requests  what each route's requests measured, and what they keep; --label is a route\n"
-        "classes   which classes grew between analysed snapshots; --label is a class\n"
-        "sites     which allocating lines hold more and more, by bytes an hour with their 95 %\n"
-        "          interval; --label is a source\n"
-        "--run takes an id, its beginning, latest or all. The same questions stand as SQL "
-        "files in\n"
-        "sql/queries.\n",
+    .details = "  latest    the newest readings\n"
+               "  trend     minute by minute, with a plot on a terminal\n"
+               "  compare   the labels beside one another: before and after, floors after GC\n"
+               "  requests  what requests of each route measured and keep; --label is a route\n"
+               "  classes   which classes grew between analysed snapshots; --label is a class\n"
+               "  sites     which allocating lines hold more and more, by bytes an hour with\n"
+               "            their 95 % interval; --label is a source\n"
+               "--run takes an id, its beginning, latest or all. The same questions stand as SQL "
+               "files in sql/queries.\n",
     .settings = accepted,
     .words_min = 1,
     .words_max = 1,

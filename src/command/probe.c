@@ -275,14 +275,13 @@ static const enum setting_id accepted[] = {SET_REQUEST, SET_BASE, SET_HEADER, SE
 const struct command command_probe = {
     .name = "probe",
     .arguments = "[TARGET] --request 'GET URL'... | [TARGET] -- COMMAND...",
-    .summary = "the controlled experiment: which route keeps how many bytes a request, and what",
-    .examples =
-        "  heaptap probe 9229 --request 'GET http://127.0.0.1:3000/page' --request 'GET /cart'\n"
-        "  heaptap probe --base https://localhost:8443 --insecure --request /page \\\n"
-        "      --request 'POST /items {\"name\":\"{uuid}\"}' --header 'Authorization: Bearer x'\n"
-        "  heaptap probe 9229 --request /page --base http://127.0.0.1:3000 --json\n"
-        "  heaptap probe 9229 --exit-code --max-bytes-per-request 1KB --request 'GET http://…'\n"
-        "  heaptap probe 9229 --rounds 10 -- wrk -d 2s http://127.0.0.1:3000/page\n",
+    .summary = "the controlled experiment: which route keeps how many bytes a request",
+    .examples = "  heaptap probe 9229 --request 'GET http://127.0.0.1:3000/page' --request /cart\n"
+                "  heaptap probe --base https://localhost:8443 --insecure --request /page \\\n"
+                "      --request 'POST /items {\"name\":\"{uuid}\"}' --header 'Authorization: x'\n"
+                "  heaptap probe 9229 --request /page --base http://127.0.0.1:3000 --json\n"
+                "  heaptap probe 9229 --exit-code --max-bytes-per-request 1KB --request http://…\n"
+                "  heaptap probe 9229 --rounds 10 -- wrk -d 2s http://127.0.0.1:3000/page\n",
     .details =
         "A warm-up, then rounds in which one request after the other stands out, and quiet ones;\n"
         "after each the heap without garbage. What grows with which request is told with a 99 %\n"

@@ -140,14 +140,13 @@ const struct command command_run = {
     .name = "run",
     .arguments = "TARGET... | -- COMMAND...",
     .summary = "watch servers: readings and snapshots on a schedule, kept and recorded",
-    .examples =
-        "  heaptap run                                 node --inspect on 127.0.0.1:9229\n"
-        "  heaptap run 9229 9230 --duration 10m        two servers, for ten minutes\n"
-        "  heaptap run pid:4711 --snapshot-interval 5m opens the inspector of a process\n"
-        "  heaptap run -- npm run dev                  starts it, watches what serves\n"
-        "  heaptap run --requests --gc-floor 30s       which route keeps how many bytes\n"
-        "  heaptap run --request-snapshots --requests-match '^GET /cart'  before and after\n"
-        "  HEAP_SNAPSHOT_INTERVAL=30000 heaptap run --dir /var/tmp\n",
+    .examples = "  heaptap run                                 node --inspect on 127.0.0.1:9229\n"
+                "  heaptap run 9229 9230 --duration 10m        two servers, for ten minutes\n"
+                "  heaptap run pid:4711 --snapshot-interval 5m opens the inspector of a process\n"
+                "  heaptap run -- npm run dev                  starts it, watches what serves\n"
+                "  heaptap run --requests --gc-floor 30s       which route keeps how many bytes\n"
+                "  heaptap run --request-snapshots --requests-match '^GET /cart' before, after\n"
+                "  HEAP_SNAPSHOT_INTERVAL=30000 heaptap run --dir /var/tmp\n",
     .details = "TARGET is a port, host:port, [::1]:port, ws://host:port/ID or pid:N; #2 or #TITLE\n"
                "behind it picks one of several, or one worker, as `heaptap targets` lists them.\n"
                "Ctrl-C ends it with a summary and a diagnosis.\n",
