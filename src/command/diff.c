@@ -99,7 +99,7 @@ static int print_table(
     static const struct show_column columns[] = {{"CLASS", "class", SHOW_NAME, 0},
         {"NEW", "added_count", SHOW_COUNT, 0}, {"GONE", "removed_count", SHOW_COUNT, 0},
         {"DELTA", "count_delta", SHOW_DELTA, 0}, {"ALLOCATED", "added_size", SHOW_SIZE, 0},
-        {"FREED", "removed_size", SHOW_SIZE, 0}, {"SIZE DELTA", "size_delta", SHOW_DELTA, 0}};
+        {"FREED", "removed_size", SHOW_SIZE, 0}, {"SIZE DELTA", "size_delta", SHOW_GROWTH, 0}};
     struct show_table *t = show_table_new(columns, sizeof columns / sizeof *columns);
     for (size_t i = 0; i < count; i++) {
         const struct heap_diff_class *d = &list[i];
@@ -129,8 +129,8 @@ static int print_text(const struct show_out *o, struct heap *now,
         if (r == 0)
             r = print_objects(o, now, &list[i], e);
     }
-    if (r == 0 && hidden && o->format == SHOW_TEXT)
-        fprintf(o->file, "… and %zu more; --top N shows them\n", hidden);
+    if (r == 0)
+        heapfile_end(o, count, hidden, "nothing of that came or went");
     return r;
 }
 

@@ -21,7 +21,8 @@ struct walk {
     struct level level[DEPTH_MAX + 1];
     uint64_t least; /* bytes that a branch must retain */
     size_t depth, left;
-    bool cut;
+    bool cut;    /* by --top */
+    bool pruned; /* by --share or --depth */
 };
 
 static int node_json(struct walk *w, uint32_t node, size_t depth, cJSON *list, int *rc)
@@ -79,7 +80,9 @@ static int walk_tree(
             node_row(w, node, depth, t);
         else if (node_json(w, node, depth, list, rc) < 0)
             break;
-        if (depth < w->depth) {
+        if (depth == w->depth) {
+            w->pruned = w->pruned || c->retained[node] > c->self[node];
+        } else {
             struct level *l = &w->level[depth + 1];
             free(l->nodes);
             *l = (struct level){0};
@@ -91,6 +94,7 @@ static int walk_tree(
             struct level *l = &w->level[depth];
             if (l->next < l->count && c->retained[l->nodes[l->next]] >= w->least)
                 break;
+            w->pruned = w->pruned || l->next < l->count;
             depth--;
         }
         if (depth == 0)
@@ -137,6 +141,8 @@ static int run(const struct invocation *in, struct err *e)
             r = show_table(&out, t, e);
         if (r == 0 && w->cut && out.format == SHOW_TEXT)
             fprintf(out.file, "… and more; --top N shows them\n");
+        else if (r == 0 && w->pruned && out.format == SHOW_TEXT)
+            fprintf(out.file, "… and what is smaller or deeper; --share and --depth show it\n");
     }
     if (r == 0)
         r = show_out_finish(&out, e);

@@ -94,8 +94,9 @@ static int print_found(const struct show_out *o, const struct finding *f, size_t
         }
     } else {
         r = show_table(o, t, e);
-        if (r == 0 && f->count > top && o->format == SHOW_TEXT)
-            fprintf(o->file, "… and %zu more; --top N shows them\n", f->count - top);
+        if (r == 0)
+            heapfile_end(o, f->count, f->count > top ? f->count - top : 0,
+                "no object of this snapshot is of that kind");
     }
     show_table_free(t);
     return r;

@@ -40,17 +40,17 @@ static int print_json(const struct show_out *o, const struct invocation *in,
 }
 
 static int print_table(const struct show_out *o, const struct heap_trend *list, size_t count,
-    size_t files, struct err *e)
+    size_t hidden, size_t files, struct err *e)
 {
     static const struct show_column columns[] = {
         {"CLASS", "class", SHOW_NAME, 0},
         {"EVERY STEP", "grew_every_step", SHOW_BOOL, 0},
         {"FIRST", "first_count", SHOW_COUNT, SHOW_SPARE},
         {"LAST", "last_count", SHOW_COUNT, 0},
-        {"A FILE", "count_slope", SHOW_MEAN, 1},
+        {"MORE A FILE", "count_slope", SHOW_MEAN, 1},
         {"FIRST SIZE", "first_self_size", SHOW_SIZE, SHOW_SPARE},
         {"LAST SIZE", "last_self_size", SHOW_SIZE, 0},
-        {"A FILE", "size_slope", SHOW_BYTES, 0},
+        {"SIZE A FILE", "size_slope", SHOW_BYTES, 0},
     };
     struct show_table *t = show_table_new(columns, sizeof columns / sizeof *columns);
     for (size_t i = 0; i < count; i++) {
@@ -65,6 +65,8 @@ static int print_table(const struct show_out *o, const struct heap_trend *list, 
         show_add_number(t, k->size_slope);
     }
     int r = show_table(o, t, e);
+    if (r == 0)
+        heapfile_end(o, count, hidden, "no class of these snapshots has such a name");
     show_table_free(t);
     return r;
 }
@@ -87,16 +89,22 @@ int growth_run(const struct invocation *in, const struct show_out *out, struct e
         reading_close(in, h);
     }
     if (r == 0) {
-        size_t all = heap_series_rank(s, &list), top = heapfile_top(in, out, ROWS), count = 0;
+        size_t all = heap_series_rank(s, &list), top = heapfile_top(in, out, ROWS);
+        size_t count = 0, hidden = 0;
         struct heap_trend *shown = calloc(all + 1, sizeof *shown);
         if (!shown)
             r = err_set(e, ERR_NOMEM, "out of memory");
-        for (size_t i = 0; shown && i < all && count < top; i++)
-            if (!by_class || regexec(&class, list[i].name, 0, NULL, 0) == 0)
+        for (size_t i = 0; shown && i < all; i++) {
+            if (by_class && regexec(&class, list[i].name, 0, NULL, 0) != 0)
+                continue;
+            if (count < top)
                 shown[count++] = list[i];
+            else
+                hidden++;
+        }
         if (shown)
             r = out->format == SHOW_JSON ? print_json(out, in, shown, count, e)
-                                         : print_table(out, shown, count, files, e);
+                                         : print_table(out, shown, count, hidden, files, e);
         free(shown);
     }
     if (by_class)

@@ -98,6 +98,17 @@ void heapfile_add_name(
     buf_free(&name);
 }
 
+void heapfile_end(const struct show_out *o, size_t rows, size_t hidden, const char *nothing)
+{
+    char count[TEXT_SHORT];
+    if (o->format != SHOW_TEXT)
+        return;
+    if (hidden)
+        fprintf(o->file, "… and %s more; --top N shows them\n", text_count(count, (int64_t)hidden));
+    else if (rows == 0)
+        fprintf(o->file, "%s\n", nothing);
+}
+
 void heapfile_json_statistics(cJSON *to, const struct heap *h, int *rc)
 {
     const struct heap_statistics *s = heap_statistics(h);

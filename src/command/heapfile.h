@@ -23,6 +23,10 @@ int heapfile_node(
 /* --top, or `otherwise` on a terminal, or everything (SIZE_MAX). */
 size_t heapfile_top(const struct invocation *in, const struct show_out *o, size_t otherwise);
 
+/* What stands below a table for people: how many rows --top has left out, or, where there are none
+ * at all, `nothing`. CSV and JSON have neither. */
+void heapfile_end(const struct show_out *o, size_t rows, size_t hidden, const char *nothing);
+
 /* Puts heap_statistics into `to` as "statistics". */
 void heapfile_json_statistics(cJSON *to, const struct heap *h, int *rc);
 

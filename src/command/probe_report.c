@@ -326,8 +326,8 @@ static int routes_table(const struct show_out *out, const struct probe_report *r
                 show_add_integer(table, (int64_t)llround(high ? estimate->high : estimate->low));
             else
                 show_add_none(table);
-        show_add_word(table, !estimate->leaks          ? known ? "keeps nothing that shows" : ""
-                             : estimate->together >= 0 ? "leaks (or one of its like)"
+        show_add_word(table, !estimate->leaks          ? known ? "nothing shows" : ""
+                             : estimate->together >= 0 ? "leaks, or its like"
                                                        : "leaks");
         free(name);
     }

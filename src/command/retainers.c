@@ -160,8 +160,8 @@ static int run_one(
             r = print_path(out, h, &way, e);
         if (r == 0)
             r = print_one_table(out, h, list, count, e);
-        if (r == 0 && out->format == SHOW_TEXT && total > count)
-            fprintf(out->file, "… and %zu more; --top N shows them\n", total - count);
+        if (r == 0)
+            heapfile_end(out, total, total - count, "nothing holds it");
     }
     free(list);
     heap_path_free(&way);
@@ -195,8 +195,8 @@ static int class_nodes(
 }
 
 static int print_groups(const struct show_out *o, const struct heap *h,
-    const struct heap_path_group *groups, size_t count, size_t nodes, size_t followed,
-    struct err *e)
+    const struct heap_path_group *groups, size_t count, size_t hidden, size_t nodes,
+    size_t followed, struct err *e)
 {
     struct show_table *t = heapfile_paths(h, groups, count, followed);
     int r = 0;
@@ -215,6 +215,8 @@ static int print_groups(const struct show_out *o, const struct heap *h,
             cJSON_Delete(root);
     } else {
         r = show_table(o, t, e);
+        if (r == 0)
+            heapfile_end(o, count, hidden, "");
         if (r == 0 && followed < nodes && o->format == SHOW_TEXT)
             fprintf(o->file, "(every %zuth of %zu objects was followed)\n",
                 (nodes + followed - 1) / followed, nodes);
@@ -236,8 +238,8 @@ static int run_class(const struct invocation *in, const struct show_out *out, st
     if (r == 0)
         r = heap_group_paths(h, nodes, count, &groups, &group_count, &followed, e);
     if (r == 0) {
-        size_t top = heapfile_top(in, out, ROWS);
-        r = print_groups(out, h, groups, group_count < top ? group_count : top, count, followed, e);
+        size_t top = heapfile_top(in, out, ROWS), shown = group_count < top ? group_count : top;
+        r = print_groups(out, h, groups, shown, group_count - shown, count, followed, e);
     }
     heap_path_groups_free(groups, group_count);
     free(nodes);

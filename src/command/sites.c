@@ -53,6 +53,12 @@ static int look(int fd, const char *path, bool *ret_profile, struct err *e)
         if (count)
             memcpy(first, bytes, count < FIRST_BYTES ? count : FIRST_BYTES);
         *ret_profile = strstr(first, "\"snapshot\"") == NULL;
+        if (first[strspn(first, " \t\r\n")] != '{')
+            rc = err_set(e, ERR_FORMAT, "%s",
+                count ? "this is no sampling profile, allocation timeline or heap snapshot"
+                      : "the file is empty");
+    }
+    if (rc == 0) {
         if (lseek(fd, 0, SEEK_SET) != 0)
             rc = err_set(e, ERR_USAGE, "give a file, which can be read twice");
     }

@@ -55,8 +55,9 @@ static int run_duplicates(const struct show_out *o, struct heap *h, size_t top, 
     r = print_rows(o, t, "heaptap.strings/1", wasted, count, e);
     if (r == 0 && o->format == SHOW_TEXT) {
         char a[TEXT_SHORT], b[TEXT_SHORT];
-        fprintf(o->file, "%s strings with copies; one of each would save %s\n",
-            text_count(a, (int64_t)count), text_size(b, (double)wasted));
+        fprintf(o->file, "%s strings with copies; one of each would save %s%s\n",
+            text_count(a, (int64_t)count), text_size(b, (double)wasted),
+            count > top ? "; --top N shows more" : "");
     }
     show_table_free(t);
     free(list);
@@ -96,6 +97,8 @@ static int run_longest(const struct show_out *o, struct heap *h, size_t top, str
         show_add_integer(t, (int64_t)c->retained[nodes[i]]);
     }
     int r = print_rows(o, t, "heaptap.strings/1", 0, count, e);
+    if (r == 0)
+        heapfile_end(o, count, count > top ? count - top : 0, "this snapshot has no strings");
     show_table_free(t);
     free(nodes);
     return r;

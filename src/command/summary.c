@@ -7,7 +7,8 @@
 #include "base/text.h"
 #include "show/json.h"
 
-#define ROWS 30 /* of the table on a terminal; --top changes it */
+#define ROWS        30   /* of the table on a terminal; --top changes it */
+#define KINDS_BYTES 4096 /* of their names in a message */
 
 /* What part of the snapshot is asked for. */
 struct wanted {
@@ -129,18 +130,33 @@ static int wanted_ids(const struct invocation *in, struct heap *h, struct wanted
     return r;
 }
 
+static int no_such_kind(const struct heap *h, const char *kind, struct err *e)
+{
+    struct buf names = buf_new(KINDS_BYTES);
+    int r = 0;
+    for (int k = 0; r == 0 && k < HEAP_KINDS; k++)
+        r = buf_addf(&names, "%s%s", k ? ", " : "", heap_kind_name(h, (uint8_t)k));
+    r = err_set(e, ERR_USAGE, "--kind %s: is none of %s", kind, names.data ? names.data : "");
+    buf_free(&names);
+    return r;
+}
+
 static int wanted_kind(const struct invocation *in, struct heap *h, struct wanted *w, struct err *e)
 {
     const char *kind = settings_text(in->settings, SET_KIND);
     const struct heap_columns *c = heap_columns(h);
+    bool match[256], any = false;
     if (!kind)
         return 0;
+    for (int k = 0; k < 256; k++) {
+        match[k] = strcmp(heap_kind_name(h, (uint8_t)k), kind) == 0;
+        any = any || match[k];
+    }
+    if (!any)
+        return no_such_kind(h, kind, e);
     uint64_t *bits = calloc(c->node_count / 64 + 1, sizeof *bits);
     if (!bits)
         return err_set(e, ERR_NOMEM, "out of memory");
-    bool match[256];
-    for (int k = 0; k < 256; k++)
-        match[k] = strcmp(heap_kind_name(h, (uint8_t)k), kind) == 0;
     for (uint32_t i = 0; i < c->node_count; i++)
         bits[i / 64] |= (uint64_t)match[c->kind[i]] << i % 64;
     keep_only(&w->bits, bits, c->node_count);
@@ -192,7 +208,7 @@ static int print_table(const struct show_out *o, const struct heap *h,
         {"SHALLOW", "self_size", SHOW_SIZE, 0}, {"", "self_share", SHOW_SHARE, 0},
         {"RETAINED", "retained_size", SHOW_SIZE, 0}, {"", "retained_share", SHOW_SHARE, 0}};
     double total = (double)heap_total_size(h);
-    uint32_t hidden = 0;
+    size_t hidden = 0;
     if (o->format == SHOW_TEXT) {
         char a[TEXT_SHORT], b[TEXT_SHORT], c[TEXT_SHORT];
         fprintf(o->file, "%s nodes, %s edges, %s\n\n", text_count(a, heap_columns(h)->node_count),
@@ -219,9 +235,10 @@ static int print_table(const struct show_out *o, const struct heap *h,
         show_add_number(t, total > 0 ? (double)k->retained_size / total : 0);
     }
     int r = show_table(o, t, e);
+    if (r == 0)
+        heapfile_end(
+            o, show_table_rows(t), hidden, "no class of this snapshot is wanted like that");
     show_table_free(t);
-    if (r == 0 && hidden && o->format == SHOW_TEXT)
-        fprintf(o->file, "… and %u more; --top N shows them\n", hidden);
     return r;
 }
 

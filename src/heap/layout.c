@@ -1,4 +1,5 @@
 /* snapshot.meta: which field of a row is where, and what the type numbers mean. */
+#include "base/text.h"
 #include "heap/inside.h"
 
 #include <cjson/cJSON.h>
@@ -205,11 +206,14 @@ static int counts_read(struct layout *l, const struct header *d, struct err *e)
     if (nodes == 0)
         return source_bad(d->source, d->position, e, "the header says that there are no nodes");
     /* A row takes two bytes a field at the least, so that a lie cannot make us allocate much. */
-    if (nodes * 2 * l->node_fields > size || edges * 2 * l->edge_fields > size)
+    if (nodes * 2 * l->node_fields > size || edges * 2 * l->edge_fields > size) {
+        char a[TEXT_SHORT], b[TEXT_SHORT], c[TEXT_SHORT];
         return source_bad(d->source, d->position, e,
-            "the header says %llu nodes and %llu edges, but the file has only %llu bytes: it is "
+            "the header says %s nodes and %s edges, but the file has only %s bytes: it is "
             "truncated or damaged",
-            (unsigned long long)nodes, (unsigned long long)edges, (unsigned long long)size);
+            text_count(a, (int64_t)nodes), text_count(b, (int64_t)edges),
+            text_count(c, (int64_t)size));
+    }
     l->node_count = (uint32_t)nodes;
     l->edge_count = (uint32_t)edges;
     l->trace_function_count = (uint32_t)traces;

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define BEGINNING 64 /* bytes that tell a snapshot from what is none */
+
 int source_bad(const struct source *s, uint64_t position, struct err *e, const char *format, ...)
 {
     char what[ERR_TEXT_MAX / 2];
@@ -88,9 +90,12 @@ static int spool_write(
 static int check_beginning(
     const struct source *s, const uint8_t *bytes, size_t length, struct err *e)
 {
+    static const char database[] = "SQLite format 3";
     size_t at = 0;
     while (at < length && strchr(" \t\r\n", bytes[at]) && bytes[at])
         at++;
+    if (length >= sizeof database && memcmp(bytes, database, sizeof database) == 0)
+        return source_bad(s, 0, e, "this is an SQLite database, no heap snapshot");
     return at == length || bytes[at] == '{'
                ? 0
                : source_bad(s, at, e, "it does not begin with \"{\": this is no heap snapshot");
@@ -174,7 +179,10 @@ int source_open(struct source *s, int fd, bool owned, const char *name,
         return err_set_errno(e, ERR_IO, errno, "%s: cannot map it into memory", name);
     (void)madvise(map, s->size, MADV_RANDOM); /* names are looked up here and there */
     s->map = map;
-    return 0;
+    r = check_beginning(s, s->map, s->size < BEGINNING ? (size_t)s->size : BEGINNING, e);
+    if (r < 0)
+        source_close(s);
+    return r;
 }
 
 void source_close(struct source *s)

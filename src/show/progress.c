@@ -127,6 +127,16 @@ static int add_amount(struct buf *line, const struct show_progress *p, double pe
     return rc;
 }
 
+/* A time that is less than a millisecond is none worth reading. */
+static char *time_text(char out[TEXT_SHORT], int64_t us)
+{
+    if (us < 1000)
+        snprintf(out, TEXT_SHORT, "0 ms");
+    else
+        (void)text_duration(out, us);
+    return out;
+}
+
 /* What stands behind the bar: share, amount, rate, forecast or time so far. */
 static int add_figures(
     struct buf *line, const struct show_progress *p, double share, int64_t now_us)
@@ -142,8 +152,8 @@ static int add_figures(
         return rc;
     double left_us = per_second > 0 ? (double)(p->total - p->done) * 1e6 / per_second : -1;
     if (p->total > p->done && left_us >= 0 && left_us < 1e14)
-        return buf_addf(line, "  %s left", text_duration(text, (int64_t)left_us));
-    return buf_addf(line, "  %s", text_duration(text, now_us - p->began_us));
+        return buf_addf(line, "  %s left", time_text(text, (int64_t)left_us));
+    return buf_addf(line, "  %s", time_text(text, now_us - p->began_us));
 }
 
 static int compose(struct buf *line, const struct show_progress *p, int64_t now_us)

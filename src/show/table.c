@@ -205,6 +205,9 @@ static int add_visible(struct buf *out, const struct show_table *t,
     case SHOW_COUNT: return buf_add_text(out, text_count(text, c->integer));
     case SHOW_DELTA: return buf_add_text(out, with_sign(text, c->integer));
     case SHOW_SIZE: return buf_add_text(out, text_size(text, (double)c->integer));
+    case SHOW_GROWTH:
+        return buf_addf(
+            out, "%s%s", c->integer > 0 ? "+" : "", text_size(text, (double)c->integer));
     case SHOW_DURATION: return buf_add_text(out, text_duration(text, c->integer));
     case SHOW_TIME: return buf_add_text(out, clock_iso(text, c->integer));
     case SHOW_ID: return buf_addf(out, "@%" PRId64, c->integer);

@@ -29,6 +29,7 @@ enum show_type {
     SHOW_COUNT,    /* integer: 1,234,567 */
     SHOW_DELTA,    /* integer: +1,234 */
     SHOW_SIZE,     /* integer, bytes: 18.2 MB */
+    SHOW_GROWTH,   /* integer, bytes: +18.2 MB */
     SHOW_DURATION, /* integer, microseconds: 12.4 s */
     SHOW_TIME,     /* integer, wall clock in ms: ISO 8601 UTC, in CSV and JSON too */
     SHOW_ID,       /* integer: @1234; plain in CSV and JSON */

@@ -95,6 +95,11 @@ int lite_open(
         rc = err_set(e, ERR_NOMEM, "no memory for database %s", path);
         goto out;
     }
+    struct stat st;
+    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
+        rc = err_set(e, ERR_DB, "database %s: that is a folder", path);
+        goto out;
+    }
     if (mode == LITE_CREATE && (rc = make_private_file(path, e)) != 0)
         goto out;
     int code = sqlite3_open_v2(path, &db->handle, flags[mode] | SQLITE_OPEN_NOMUTEX, NULL);

@@ -240,7 +240,7 @@ static void wrong_files_say_what_and_where(void **state)
         {"\"A\",", "7,", "no string"},
         {"\"edge\"]}", "\"edge\"]}x", "behind the end"},
         {"{\"snapshot\"", "{\"head\"", "before the \"snapshot\" header"},
-        {"{\"snapshot\"", "[{\"snapshot\"", "expected '{'"},
+        {"{\"snapshot\"", "[{\"snapshot\"", "does not begin with"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

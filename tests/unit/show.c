@@ -87,6 +87,20 @@ static void a_table_is_aligned_and_cannot_command_the_terminal(void **state)
                      "a, \"b\"\\x1b[2J\\xff  9,007,199,254,740,993      -7     12 B       -  -\n");
 }
 
+static void growth_in_bytes_has_its_sign_and_unit(void **state)
+{
+    (void)state;
+    static const struct show_column grown[] = {{"grown", "grown", SHOW_GROWTH, 0}};
+    struct sheet s;
+    sheet_open(&s, SHOW_TEXT, 0, true);
+    struct show_table *t = show_table_new(grown, 1);
+    show_add_integer(t, 2496000);
+    show_add_integer(t, 0);
+    show_add_integer(t, -512);
+    print(&s, t);
+    sheet_assert(&s, "  grown\n+2.4 MB\n    0 B\n -512 B\n");
+}
+
 static void a_table_fits_the_terminal(void **state)
 {
     (void)state;
@@ -337,6 +351,21 @@ static void progress_says_rate_and_forecast(void **state)
     free(s.text);
 }
 
+static void progress_has_no_microseconds(void **state)
+{
+    (void)state;
+    struct sheet s;
+    struct show_progress *p = start_progress(&s, 80);
+    show_progress_begin(p, "building", SHOW_UNIT_NONE, 0, 1000000);
+    show_progress_at(p, 0, 0, 1000012);
+    assert_int_equal(fflush(s.out.file), 0);
+    assert_non_null(strstr(s.text, "0 ms"));
+    assert_null(strstr(s.text, " us"));
+    show_progress_free(p);
+    assert_int_equal(fclose(s.out.file), 0);
+    free(s.text);
+}
+
 static void progress_is_drawn_ten_times_a_second_at_most(void **state)
 {
     (void)state;
@@ -473,6 +502,7 @@ int main(void)
     setlocale(LC_CTYPE, "C.UTF-8");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_table_is_aligned_and_cannot_command_the_terminal),
+        cmocka_unit_test(growth_in_bytes_has_its_sign_and_unit),
         cmocka_unit_test(a_table_fits_the_terminal),
         cmocka_unit_test(a_table_too_wide_for_the_terminal_has_lines_for_each_row),
         cmocka_unit_test(spare_columns_go_before_anything_is_cut),
@@ -484,6 +514,7 @@ int main(void)
         cmocka_unit_test(integers_stay_integers),
         cmocka_unit_test(names_are_cut_in_the_middle),
         cmocka_unit_test(progress_says_rate_and_forecast),
+        cmocka_unit_test(progress_has_no_microseconds),
         cmocka_unit_test(progress_is_drawn_ten_times_a_second_at_most),
         cmocka_unit_test(a_plot_shows_the_shape),
         cmocka_unit_test(a_plot_of_too_little_says_so),
