@@ -24,9 +24,9 @@
 #define STOP_DEADLINE_US    (2 * 1000000LL)
 #define BEAT_US             1000000
 #define EXPIRY_BEATS        15 /* beats that the hook misses before it ends itself */
-/* Batches on the way, each of at most 25 KB of rows and its texts: some 3 MB in the target while
- * nobody reads. Half of it asks for a beat ahead of time. */
-#define WINDOW      128
+/* Characters of batches on the way, some 200,000 rows: what the target holds at the most while
+ * nobody reads, but for one batch more. Half of it asks for a beat ahead of time. */
+#define WINDOW      (2 << 20)
 #define SOURCE_MAX  (1 << 20)
 #define BINDING_MAX 64
 #define NO_FLOOR    (-1)
@@ -50,6 +50,7 @@ struct requests {
     bool floor_wanted, floor_asked; /* with the next beat, with the one on its way */
     int64_t floor_since_us;
     int64_t unread; /* batches taken since the last beat was sent */
+    size_t unread_bytes;
     const struct requests_handlers *handlers;
     void *arg;
 };
@@ -133,6 +134,7 @@ static int ask_for_beat(struct requests *r, bool last, struct err *e)
     if (rc == 0) {
         r->beating = true;
         r->unread = 0;
+        r->unread_bytes = 0;
     }
     return rc;
 }
@@ -269,6 +271,7 @@ static void install(struct requests *r)
     struct err e = ERR_NONE;
     r->stage = INSTALLING;
     r->unread = 0;
+    r->unread_bytes = 0;
     if (bind(r, &e) != 0)
         fail(r, &e);
 }
@@ -313,13 +316,14 @@ bool requests_event(struct requests *r, const char *method, const cJSON *params)
         return true;
     }
     r->unread++;
+    r->unread_bytes += strlen(event.payload);
     int rc = requests_read_batch(
         event.payload, clock_wall_ms(), r->handlers->row, r->arg, &rows, &dropped, &e);
     if (rc)
         fail(r, &e);
     else if (dropped)
         r->handlers->lost(r->arg, dropped);
-    if (r->unread >= WINDOW / 2)
+    if (r->unread_bytes >= WINDOW / 2)
         beat(r);
     return true;
 }

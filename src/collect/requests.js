@@ -4,9 +4,20 @@
 // a third argument) and keeps nothing alive longer than the app does. Without a beat from heaptap it
 // ends itself.
 //
-// A batch is {"v":1,"age":microseconds,"dropped":n,"texts":[...],"rows":"base64"}. rows are ROW
-// little-endian unsigned 32-bit numbers each, in the order of the constants below; texts are what
-// rows name by index. requests_read.c reads both; nothing here is trusted there.
+// A batch is {"v":2,"age":microseconds,"dropped":n,"count":n,"texts":[...],"rows":"..."}; texts are
+// what rows name by index. rows are whole numbers in ASCII, five bits a character, the lowest ones
+// first: MORE + bits if others follow, LAST + bits if not. What can fall is written as a difference,
+// twice its size, one more if it fell. A row is, each but the first against the row before it:
+//   what differs: KIND, EXTERNAL and so on, added up
+//   SPECIAL: 1 if the client went + twice the number of its pair of snapshots
+//   KIND: method, URL, route (indices of texts), status
+//   when it ended, in microseconds since the batch's beginning (difference); how long it lasted
+//   FLIGHT: requests in flight before and after, if one of them is not 1
+//   HEAP: heap used before, if it is not that after the row before; then heap used after (differences,
+//   in words of 8 bytes; the one after always to the one before)
+//   EXTERNAL: external memory before and after, in words
+//   OTHER: the heap's whole size before and after, in words; RSS before and after, in KB
+// requests_read.c reads it; nothing here is trusted there.
 (function install(binding, options, pairing) {
     'use strict';
     const builtin = process.getBuiltinModule ?? require;
@@ -26,19 +37,25 @@
     const CACHED_URL_MAX = 128; // characters of such a path
     const NAMES_MAX = 50; // texts at one place of paths, from which on they may be ids
     const URL_MAX = 512;
-    const METHODS_MAX = 64; // HTTP/2 lets clients invent them
-    const BATCH_ROWS = 256;
+    const METHODS_MAX = 64, METHOD_MAX = 32; // HTTP/2 lets clients invent them
+    const BATCH_ROWS = 1024;
+    const BATCH_CHARS = 16384; // of rows, in a batch
+    const ROW_CHARS = 128; // more than any row takes
+    const TEXTS_CHARS = 32768; // of texts: with as many, a batch is full
     const FLUSH_MS = 100;
     const RSS_MS = 100;
-    const FRESH_MS = 0.1; // a reading as old as that serves a request that comes right behind it
+    // A reading serves what begins and what ends until it is that old: besides the time that it takes, V8
+    // gives up the area that it allocates from, which makes slower what comes next. On a busy server readings
+    // are so taken at ends, and what is allocated between two of them is the last request's: the sum is right.
+    const FRESH_BEGIN_MS = 0.35, FRESH_END_MS = 0.25;
     const FLOORS_MAX = 32; // between two beats
     const TIMED = 31; // one call of so many is timed; odd, to meet starts and ends alike
     // Microseconds a request that the hook cannot see of itself: publishing, and the garbage.
     const UNSEEN = 0.5;
+    const UNSEEN_READING = 3; // of a reading: what V8 does slower after it
 
-    const FLAGS = 0, METHOD = 1, URL = 2, ROUTE = 3, ENDED = 4, LASTED = 5, STATUS = 6;
-    const FLIGHT = 7, HEAP = 9, TOTAL = 11, EXTERNAL = 13, RSS = 15, ROW = 17;
-    const ABORTED = 1, PAIR = 256; // of FLAGS: what the number of a pair is multiplied by
+    const KIND = 1, EXTERNAL = 2, FLIGHT = 4, HEAP = 8, OTHER = 16, SPECIAL = 32;
+    const LAST = 48, MORE = 95; // neither reaches a character that JSON escapes
 
     const mark = Symbol.for('heaptap.requests');
     const send = globalThis[binding];
@@ -168,7 +185,7 @@
         let path = pathOf(url);
         let route = of.urls.get(path);
         if (route === undefined) {
-            const cacheable = path.length <= CACHED_URL_MAX;
+            const cacheable = url.length <= CACHED_URL_MAX; // a path can be a window on its URL
             if (path.length > 4 * URL_MAX) path = path.slice(0, 4 * URL_MAX);
             const key = path;
             if (path.charCodeAt(0) !== 47 && path.includes('://')) // as proxies write it
@@ -186,7 +203,7 @@
     }
 
     // The framework's own pattern where the request shows it: express leaves it in request.route.
-    function routeOf(request, pattern) {
+    function routeOf(request, pattern, flow) {
         const { method } = request;
         if (pattern !== '' && !saysNothing(pattern))
             return patternRoute(methodOf(method), method, pattern);
@@ -201,7 +218,14 @@
             return patternRoute(methodOf(method), method, base + route.path);
         }
         const url = request.originalUrl ?? request.url;
-        return plainRoute(method, typeof url === 'string' ? url : '');
+        if (typeof url !== 'string') return plainRoute(method, '');
+        if (flow === null || url.length > CACHED_URL_MAX) return plainRoute(method, url);
+        if (flow.url !== url || flow.method !== method || flow.route === null) {
+            flow.route = plainRoute(method, url);
+            flow.method = method;
+            flow.url = url;
+        }
+        return flow.route;
     }
 
     // ---- which requests get rows ----
@@ -223,41 +247,54 @@
 
     // ---- rows ----
 
-    const rows = new Uint32Array(BATCH_ROWS * ROW);
-    const bytes = Buffer.from(rows.buffer);
-    let filled = 0;
+    const chars = Buffer.from(new ArrayBuffer(BATCH_CHARS));
+    let used = 0; // of chars
+    let filled = 0; // rows
     let batch = 0;
     let texts = [];
+    let textsChars = 0;
     let textIndex = new Map();
     let dropped = 0; // since the last batch
-    let unread = 0; // batches that heaptap has not said to have read
+    const unread = []; // characters of each batch that heaptap has not said to have read
+    let unreadChars = 0;
+    let heldMost = 0; // characters that waited at the most since the last beat
     let flushTimer;
 
-    let rss = 0;
-    let rssAt = -Infinity;
-    const clip = (number) => number > 4294967295 ? 4294967295 : number;
+    const WORDS_MAX = 4294967295;
+    const clip = (number) => number < WORDS_MAX ? number >>> 0 : WORDS_MAX;
 
-    // A busy server begins a request some microseconds after the one before has ended: the reading
-    // after that one, which is half of what a row costs, is then the reading before this one.
-    let spare = null;
-    let spareAt = 0;
-    function readHeap(at) {
-        const heap = spare;
-        spare = null;
-        return heap !== null && at - spareAt < FRESH_MS ? heap : heapStatistics();
+    let rss = 0; // KB
+    let rssAt = -Infinity;
+    function readRss(at) {
+        rss = clip(rssOf() / 1024);
+        rssAt = at;
+    }
+
+    // The latest reading, in words.
+    let heapUsed = 0, heapTotal = 0, external = 0;
+    let readings = 0; // in this second
+    let readAt = -Infinity;
+    function takeReading(heap, at) {
+        heapUsed = clip(heap.used_heap_size / 8);
+        heapTotal = clip(heap.total_heap_size / 8);
+        external = clip(heap.external_memory / 8);
+        readAt = at;
+        readings++;
     }
 
     class Row {
         constructor(request) {
             const began = now();
+            const old = began - readAt >= FRESH_BEGIN_MS;
+            if (old) takeReading(heapStatistics(), began);
+            this.alone = old && inFlight === 1; // if nothing follows, both readings are its own
+            if (began - rssAt > RSS_MS) readRss(began);
             this.began = began;
             this.flight = inFlight;
             this.begun = begun;
-            this.heap = readHeap(began);
-            if (began - rssAt > RSS_MS) {
-                rss = rssOf();
-                rssAt = began;
-            }
+            this.heap = heapUsed;
+            this.total = heapTotal;
+            this.external = external;
             this.rss = rss;
             this.method = request.method;
             this.url = request.url;
@@ -268,83 +305,170 @@
     }
     // The request has waited since its row was made.
     function reread(row) {
-        row.heap = heapStatistics();
         row.began = now();
+        takeReading(heapStatistics(), row.began);
+        row.heap = heapUsed;
+        row.total = heapTotal;
+        row.external = external;
+    }
+
+    // What the URLs of a batch are called in it, short ones by all of their text.
+    function urlAt(url) {
+        const known = textIndex.get(url);
+        if (known !== undefined) return known;
+        const path = options.keepQuery ? url : pathOf(url);
+        const index = textAt(path.length > URL_MAX ? path.slice(0, URL_MAX) : path);
+        if (url.length <= CACHED_URL_MAX) textIndex.set(url, index);
+        return index;
     }
 
     function textAt(value) {
         let index = textIndex.get(value);
         if (index === undefined) {
             index = texts.push(value) - 1;
+            textsChars += value.length;
             textIndex.set(value, index);
         }
         return index;
     }
 
-    function write(row, route, status, flags) {
-        if (filled === BATCH_ROWS) flush();
-        if (filled === BATCH_ROWS) { // heaptap is behind
-            dropped++;
-            return;
+    // What the row before was like; a batch's first one differs from nothing.
+    const last = {
+        method: '', url: '', route: null, status: 0, // url: as the request had it
+        ended: 0, heap: 0, total: 0, external: 0, rss: 0,
+    };
+    function forget() {
+        last.method = last.url = '';
+        last.route = null;
+        last.status = last.ended = last.heap = last.total = last.external = last.rss = 0;
+    }
+
+    let at = 0; // where the row that is being made has come to
+    function put(number) {
+        while (number >= 0x40000000) {
+            chars[at++] = MORE + number % 32;
+            number = Math.floor(number / 32);
         }
-        making = true;
+        let small = number | 0;
+        while (small > 31) {
+            chars[at++] = MORE + (small & 31);
+            small >>= 5;
+        }
+        chars[at++] = LAST + small;
+    }
+    const putDifference = (number) => put(number < 0 ? -2 * number + 1 : 2 * number);
+
+    function putKind(row, route, status) {
         if (route.batch !== batch) {
             route.batch = batch;
             route.index = texts.push(route.path) - 1;
+            textsChars += route.path.length;
         }
-        const waited = row.after !== null;
-        const ended = waited ? Math.max(epoch, row.ended) : now();
-        const before = row.heap;
-        const heap = waited ? row.after : heapStatistics();
-        if (!waited) {
-            spare = heap;
-            spareAt = ended;
+        put(textAt(row.method));
+        put(urlAt(row.url));
+        put(route.index);
+        put(status);
+    }
+
+    const isFull = () =>
+        filled === BATCH_ROWS || used > BATCH_CHARS - ROW_CHARS || textsChars > TEXTS_CHARS;
+
+    function write(row, route, code, aborted) {
+        if (isFull()) {
+            flush();
+            if (isFull()) { // heaptap is behind
+                dropped++;
+                return;
+            }
         }
-        const at = filled++ * ROW;
-        rows[at + FLAGS] = flags + row.pair * PAIR;
-        rows[at + METHOD] = textAt(row.method);
-        const url = options.keepQuery ? row.url : pathOf(row.url);
-        rows[at + URL] = textAt(url.length > URL_MAX ? url.slice(0, URL_MAX) : url);
-        rows[at + ROUTE] = route.index;
-        rows[at + ENDED] = clip((ended - epoch) * 1000);
-        rows[at + LASTED] = clip(((waited ? row.ended : ended) - row.began) * 1000);
-        rows[at + STATUS] = status;
-        rows[at + FLIGHT] = row.flight;
+        making = true;
+        let ended = row.ended;
+        if (row.after === null) {
+            ended = now();
+            if ((row.alone && begun === row.begun) || ended - readAt >= FRESH_END_MS)
+                takeReading(heapStatistics(), ended);
+        } else {
+            takeReading(row.after, -Infinity);
+        }
         // Whoever came while this one ran has shared its memory, even if it is gone again.
-        rows[at + FLIGHT + 1] = begun !== row.begun && inFlight < 2 ? 2 : inFlight;
-        rows[at + HEAP] = before.used_heap_size / 8;
-        rows[at + HEAP + 1] = heap.used_heap_size / 8;
-        rows[at + TOTAL] = before.total_heap_size / 8;
-        rows[at + TOTAL + 1] = heap.total_heap_size / 8;
-        rows[at + EXTERNAL] = before.external_memory / 8;
-        rows[at + EXTERNAL + 1] = heap.external_memory / 8;
-        rows[at + RSS] = row.rss / 1024;
-        rows[at + RSS + 1] = rss / 1024;
+        const flight = begun !== row.begun && inFlight < 2 ? 2 : inFlight;
+        const endedAt = clip(Math.max(0, ended - epoch) * 1000);
+        const status = code > 0 && code < 1000 ? code >>> 0 : 0;
+        const special = aborted ? 1 + 2 * row.pair : 2 * row.pair;
+        const differs =
+            (route === last.route && status === last.status && row.url === last.url &&
+                row.method === last.method ? 0 : KIND) +
+            (row.external === last.external && external === last.external ? 0 : EXTERNAL) +
+            (row.flight === 1 && flight === 1 ? 0 : FLIGHT) +
+            (row.heap === last.heap ? 0 : HEAP) +
+            (row.total === last.total && heapTotal === last.total && row.rss === last.rss &&
+                rss === last.rss ? 0 : OTHER) +
+            (special === 0 ? 0 : SPECIAL);
+        at = used;
+        put(differs);
+        if (differs & SPECIAL) put(special);
+        if (differs & KIND) putKind(row, route, status);
+        putDifference(endedAt - last.ended);
+        put(clip((ended - row.began) * 1000));
+        if (differs & FLIGHT) {
+            put(row.flight);
+            put(flight);
+        }
+        if (differs & HEAP) putDifference(row.heap - last.heap);
+        putDifference(heapUsed - row.heap);
+        if (differs & EXTERNAL) {
+            putDifference(row.external - last.external);
+            putDifference(external - row.external);
+        }
+        if (differs & OTHER) {
+            putDifference(row.total - last.total);
+            putDifference(heapTotal - row.total);
+            putDifference(row.rss - last.rss);
+            putDifference(rss - row.rss);
+        }
+        if (differs & KIND) {
+            last.method = row.method;
+            last.url = row.url;
+            last.route = route;
+            last.status = status;
+        }
+        last.ended = endedAt;
+        last.heap = heapUsed;
+        last.total = heapTotal;
+        last.external = external;
+        last.rss = rss;
+        used = at;
+        filled++;
         making = false;
-        if (filled === BATCH_ROWS || stopped !== '') flush();
+        if (stopped !== '' || isFull()) flush();
         else if (filled === 1) flushTimer.refresh();
     }
 
     let epoch = now();
+    const waiting = () => unreadChars + used + textsChars;
     function flush() {
-        if (making || filled === 0 || (unread >= options.window && stopped === '')) return;
+        if (making || filled === 0 || (unreadChars >= options.window && stopped === '')) return;
         making = true;
         const began = now();
         const count = filled;
+        heldMost = Math.max(heldMost, waiting());
         try {
-            send(text({
-                v: 1, age: Math.round((began - epoch) * 1000), dropped, texts,
-                rows: bytes.toString('base64', 0, count * ROW * 4),
-            }));
-            unread++;
+            const payload = text({
+                v: 2, age: Math.round((began - epoch) * 1000), dropped, count, texts,
+                rows: chars.toString('latin1', 0, used),
+            });
+            send(payload);
+            unreadChars += payload.length;
+            unread.push(payload.length);
             dropped = 0;
         } catch {
             dropped += count;
         }
-        filled = 0;
+        filled = used = textsChars = 0;
         batch++;
         texts = [];
         textIndex.clear();
+        forget();
         epoch = now();
         making = false;
         // What is far from the average is mostly a GC, or a machine that ran something else.
@@ -367,7 +491,7 @@
         const wall = (at - secondAt) * 1000;
         if (wall < 900000) return;
         const plain = plainCalls * (plainCost + UNSEEN / 2);
-        const ofRows = rowCalls * rowCost + spent;
+        const ofRows = rowCalls * rowCost + spent + readings * UNSEEN_READING;
         overhead = (plain + ofRows) / wall;
         const room = options.budget * wall - plain;
         if (overhead > options.budget)
@@ -375,7 +499,7 @@
         else if (share < options.sample)
             share = Math.min(options.sample, share * 2,
                 ofRows > 0 ? share * room / ofRows * 0.9 : 1);
-        plainCalls = rowCalls = spent = 0;
+        plainCalls = rowCalls = readings = spent = 0;
         secondAt = at;
     }
 
@@ -387,6 +511,10 @@
             this.row = null;
             this.pattern = '';
             this.rest = null;
+            // Of the request before, if its route was that of its path: clients repeat themselves.
+            this.method = '';
+            this.url = '';
+            this.route = null;
         }
         next() {
             const behind = this.rest?.shift();
@@ -396,12 +524,24 @@
         }
     }
     const flows = new Map(); // socket to Flow, until the socket's close
+    // A request often ends before another one begins.
+    let lastSocket = null;
+    let lastFlow = null;
+    function flowOf(socket) {
+        if (socket === lastSocket) return lastFlow;
+        const flow = flows.get(socket);
+        if (flow !== undefined) {
+            lastSocket = socket;
+            lastFlow = flow;
+        }
+        return flow;
+    }
 
     function onStart(message) {
         try {
             const { request, socket } = message;
             const timed = --untimed <= 0 ? now() : 0;
-            let flow = flows.get(socket);
+            let flow = flowOf(socket);
             if (flow === undefined) {
                 flow = new Flow();
                 flows.set(socket, flow);
@@ -436,20 +576,19 @@
         else rowCost += (took - rowCost) / 16;
     }
 
-    function ended(request, row, pattern, status, flags) {
-        const route = routeOf(request, pattern);
+    function ended(request, row, route, status, gone) {
         route.count++;
         if (row !== null) {
             if (row.pair !== 0) pairs.over(row);
-            write(row, route, status, flags);
+            write(row, route, status, gone);
         }
         inFlight--;
     }
 
     function onFinish(message) {
         try {
-            const flow = flows.get(message.socket);
-            const { request } = message;
+            const { request, socket } = message;
+            const flow = flowOf(socket);
             if (flow === undefined || flow.request !== request) return; // older than the hook
             const timed = --untimed <= 0 ? now() : 0;
             const { row, pattern } = flow;
@@ -460,7 +599,7 @@
             } else {
                 flow.next();
             }
-            ended(request, row, pattern, message.response.statusCode, 0);
+            ended(request, row, routeOf(request, pattern, flow), message.response.statusCode, false);
             if (row === null) plainCalls++;
             else rowCalls++;
             if (timed !== 0) timing(timed, row);
@@ -472,10 +611,11 @@
     function onSocketClose() {
         const flow = flows.get(this);
         flows.delete(this);
+        lastSocket = null;
         try {
             for (; flow !== undefined && flow.request !== null; flow.next()) {
                 aborted++;
-                ended(flow.request, flow.row, flow.pattern, 499, ABORTED);
+                ended(flow.request, flow.row, routeOf(flow.request, flow.pattern, flow), 499, true);
             }
         } catch (error) {
             failed(error);
@@ -487,7 +627,7 @@
         try {
             const { request, route } = message;
             const raw = request?.raw;
-            const flow = flows.get(raw?.socket);
+            const flow = flowOf(raw?.socket);
             if (flow === undefined || typeof route?.url !== 'string') return;
             if (flow.request === raw) flow.pattern = route.url;
             else for (const behind of flow.rest ?? [])
@@ -504,7 +644,7 @@
     function onStream(message) {
         try {
             const { stream, headers } = message;
-            const method = String(headers[':method']);
+            const method = String(headers[':method']).slice(0, METHOD_MAX);
             const request = { method, url: String(headers[':path'] ?? '') };
             inFlight++;
             begun++;
@@ -526,8 +666,9 @@
             streams.delete(stream);
             const gone = stream.aborted || stream.rstCode !== 0;
             if (gone) aborted++;
-            ended(found[0], found[1], '', gone ? 499 : Number(stream.sentHeaders?.[':status']) || 0,
-                gone ? ABORTED : 0);
+            const [request, row] = found;
+            ended(request, row, routeOf(request, '', null),
+                gone ? 499 : Number(stream.sentHeaders?.[':status']) || 0, gone);
         } catch (error) {
             failed(error);
         }
@@ -624,15 +765,17 @@
             if (floor >= 0 && !(floors.length > 0 && now() - floors[floors.length - 1].at < floor))
                 noteFloor();
             silent = 0;
-            unread = Math.max(0, unread - read);
+            for (const length of unread.splice(0, read)) unreadChars -= length;
             const passed = pairs === null ? 0 : pairs.beat();
             flush();
             const at = now();
             const lost = dropped;
             dropped = 0;
+            const held = Math.max(heldMost, waiting());
+            heldMost = 0;
             return text({
                 v: 1, stopped, failure, blind, begun, aborted, inFlight, dropped: lost, passed, share,
-                overhead,
+                overhead, held,
                 routes: routes.map((route) => [route.method, route.path, route.count]),
                 floors: floors.splice(0).map((floor) =>
                     [Math.round((at - floor.at) * 1000), floor.heap, floor.young, floor.total,
@@ -649,6 +792,7 @@
             for (const [channel, fn] of subscriptions) channel.unsubscribe(fn);
             for (const socket of flows.keys()) socket.removeListener('close', onSocketClose);
             flows.clear();
+            lastSocket = lastFlow = null;
             streams.clear();
             methods.clear();
             if (globalThis[mark] === hook) delete globalThis[mark];

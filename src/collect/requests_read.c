@@ -7,41 +7,33 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/evp.h>
-
-/* Numbers of a row, as in requests.js. */
+/* Of the format that requests.js describes. */
 enum {
-    ROW_FLAGS,
-    ROW_METHOD,
-    ROW_URL,
-    ROW_ROUTE,
-    ROW_ENDED,
-    ROW_LASTED,
-    ROW_STATUS,
-    ROW_FLIGHT,
-    ROW_HEAP = ROW_FLIGHT + 2,
-    ROW_TOTAL = ROW_HEAP + 2,
-    ROW_EXTERNAL = ROW_TOTAL + 2,
-    ROW_RSS = ROW_EXTERNAL + 2,
-    ROW_NUMBERS = ROW_RSS + 2
+    DIFFERS_KIND = 1,
+    DIFFERS_EXTERNAL = 2,
+    DIFFERS_FLIGHT = 4,
+    DIFFERS_HEAP = 8,
+    DIFFERS_OTHER = 16,
+    DIFFERS_SPECIAL = 32,
+    DIFFERS_MAX = 63
 };
-#define ROW_BYTES    (ROW_NUMBERS * 4)
-#define FLAG_ABORTED 1u
-#define PAIR_SHIFT   8   /* of the flags, where the number of a pair is */
-#define HEAP_UNIT    8.0 /* bytes: a word, so that 32 bits reach 32 GB */
-#define RSS_UNIT     1024.0
-#define TEXTS_MAX    (3 * REQUESTS_BATCH_ROWS)      /* each row can bring three new ones */
-#define AGE_MAX_US   (24 * 3600 * INT64_C(1000000)) /* of a batch in a process that was stopped */
-#define WHOLE_MAX    9007199254740992.0             /* 2^53 */
-#define DECODED_MAX  (REQUESTS_BATCH_ROWS * ROW_BYTES + 3)
-#define ENCODED_MAX  ((DECODED_MAX + 2) / 3 * 4)
+#define LAST        '0' /* a number's last character, plus its bits */
+#define MORE        '_' /* the others before it */
+#define BITS        5
+#define NUMBER_BITS 35
+#define VALUE_MAX   UINT32_MAX
+#define HEAP_UNIT   8.0 /* bytes: a word, so that 32 bits reach 32 GB */
+#define RSS_UNIT    1024.0
+#define TEXTS_MAX   (3 * REQUESTS_BATCH_ROWS)      /* each row can bring three new ones */
+#define AGE_MAX_US  (24 * 3600 * INT64_C(1000000)) /* of a batch in a process that was stopped */
+#define WHOLE_MAX   9007199254740992.0             /* 2^53 */
 
 static int bad(struct err *e, const char *what)
 {
     return err_set(e, ERR_PROTOCOL, "the requests hook sent something else than %s", what);
 }
 
-static int parse(const char *text, const char *what, cJSON **ret, struct err *e)
+static int parse(const char *text, const char *what, int version, cJSON **ret, struct err *e)
 {
     size_t length = strlen(text);
     if (length > REQUESTS_PAYLOAD_MAX)
@@ -49,8 +41,8 @@ static int parse(const char *text, const char *what, cJSON **ret, struct err *e)
     int rc = json_parse(text, length, ret, e);
     if (rc)
         return err_context(e, "%s of the requests hook", what);
-    const cJSON *version = cJSON_GetObjectItemCaseSensitive(*ret, "v");
-    if (cJSON_IsNumber(version) && version->valuedouble == 1)
+    const cJSON *v = cJSON_GetObjectItemCaseSensitive(*ret, "v");
+    if (cJSON_IsNumber(v) && v->valuedouble == version)
         return 0;
     cJSON_Delete(*ret);
     *ret = NULL;
@@ -100,56 +92,138 @@ static int read_texts(const cJSON *array, struct texts *texts, struct err *e)
     return 0;
 }
 
-/* Base64 into bytes; ret_rows: how many whole rows they are. */
-static int decode_rows(
-    const char *encoded, unsigned char out[DECODED_MAX], size_t *ret, struct err *e)
+/* The rows' characters, read from left to right. Once a number was none, all that follow are 0. */
+struct reader {
+    const unsigned char *at; /* up to a '\0' */
+    bool broken;
+};
+
+static uint64_t next_number(struct reader *in)
 {
-    size_t length = encoded ? strlen(encoded) : 0;
-    if (length == 0 || length > ENCODED_MAX || length % 4 != 0)
-        return bad(e, "rows");
-    int decoded = EVP_DecodeBlock(out, (const unsigned char *)encoded, (int)length);
-    for (size_t i = length; i > length - 2 && encoded[i - 1] == '='; i--)
-        decoded--; /* the library counts the padding */
-    if (decoded <= 0 || decoded % ROW_BYTES != 0 || decoded / ROW_BYTES > REQUESTS_BATCH_ROWS)
-        return bad(e, "whole rows");
-    *ret = (size_t)decoded / ROW_BYTES;
+    uint64_t value = 0;
+    for (int shift = 0; !in->broken && shift < NUMBER_BITS; shift += BITS) {
+        unsigned c = *in->at;
+        bool more = c >= MORE;
+        unsigned bits = c - (more ? MORE : LAST);
+        if (bits >= 1u << BITS) /* another character, or the end */
+            break;
+        in->at++;
+        value |= (uint64_t)bits << shift;
+        if (!more)
+            return value;
+    }
+    in->broken = true;
     return 0;
 }
 
-static uint32_t number_at(const unsigned char *row, int index)
+static uint32_t next_value(struct reader *in)
 {
-    const unsigned char *at = row + 4 * index;
-    return (uint32_t)at[0] | (uint32_t)at[1] << 8 | (uint32_t)at[2] << 16 | (uint32_t)at[3] << 24;
+    uint64_t value = next_number(in);
+    in->broken |= value > VALUE_MAX;
+    return (uint32_t)value;
 }
 
-static bool texts_are_there(const unsigned char *row, const struct texts *texts)
+/* A value that is told by its difference to another one. */
+static uint32_t next_from(struct reader *in, uint32_t before)
 {
-    return number_at(row, ROW_METHOD) < texts->count && number_at(row, ROW_URL) < texts->count &&
-           number_at(row, ROW_ROUTE) < texts->count &&
-           strlen(texts->items[number_at(row, ROW_METHOD)]) <= REQUESTS_METHOD_MAX &&
-           number_at(row, ROW_STATUS) < 1000;
+    uint64_t number = next_number(in);
+    int64_t size = (int64_t)(number >> 1);
+    int64_t value = (int64_t)before + (number & 1 ? -size : size);
+    in->broken |= value < 0 || value > VALUE_MAX;
+    return (uint32_t)value;
 }
 
-/* sent_ms: the wall clock when the batch's time began, as this host sees it. */
-static void hand_out(const unsigned char *bytes, const struct texts *texts, double began_ms,
-    request_row_fn fn, void *arg)
+/* A row as it is sent, and what stays for the one behind it. */
+struct raw {
+    uint32_t method, url, route, status; /* the first three: indices of texts */
+    bool aborted;
+    uint32_t pair;
+    uint32_t ended_us, lasted_us;
+    uint32_t flight[2], heap[2], total[2], external[2], rss[2];
+};
+
+static void next_sides(struct reader *in, uint32_t sides[2])
 {
-    double ended_ms = began_ms + number_at(bytes, ROW_ENDED) / 1000.0;
-    struct request_row row = {.method = texts->items[number_at(bytes, ROW_METHOD)],
-        .url = texts->items[number_at(bytes, ROW_URL)],
-        .route = texts->items[number_at(bytes, ROW_ROUTE)],
-        .aborted = number_at(bytes, ROW_FLAGS) & FLAG_ABORTED,
-        .pair = number_at(bytes, ROW_FLAGS) >> PAIR_SHIFT,
-        .duration_ms = number_at(bytes, ROW_LASTED) / 1000.0,
-        .status = number_at(bytes, ROW_STATUS)};
+    sides[0] = next_from(in, sides[1]);
+    sides[1] = next_from(in, sides[0]);
+}
+
+static void next_row(struct reader *in, struct raw *row)
+{
+    uint64_t differs = next_number(in);
+    in->broken |= differs > DIFFERS_MAX;
+    uint64_t special = differs & DIFFERS_SPECIAL ? next_number(in) : 0;
+    in->broken |= special >> 1 > VALUE_MAX;
+    row->aborted = special & 1;
+    row->pair = (uint32_t)(special >> 1);
+    if (differs & DIFFERS_KIND) {
+        row->method = next_value(in);
+        row->url = next_value(in);
+        row->route = next_value(in);
+        row->status = next_value(in);
+    }
+    row->ended_us = next_from(in, row->ended_us);
+    row->lasted_us = next_value(in);
+    for (int i = 0; i < 2; i++)
+        row->flight[i] = differs & DIFFERS_FLIGHT ? next_value(in) : 1;
+    row->heap[0] = differs & DIFFERS_HEAP ? next_from(in, row->heap[1]) : row->heap[1];
+    row->heap[1] = next_from(in, row->heap[0]);
+    row->external[0] = row->external[1];
+    row->total[0] = row->total[1];
+    row->rss[0] = row->rss[1];
+    if (differs & DIFFERS_EXTERNAL)
+        next_sides(in, row->external);
+    if (differs & DIFFERS_OTHER) {
+        next_sides(in, row->total);
+        next_sides(in, row->rss);
+    }
+}
+
+static bool is_possible(const struct raw *row, const struct texts *texts, int64_t age_us)
+{
+    return row->method < texts->count && row->url < texts->count && row->route < texts->count &&
+           strlen(texts->items[row->method]) <= REQUESTS_METHOD_MAX && row->status < 1000 &&
+           row->ended_us <= age_us + 1;
+}
+
+/* All rows, before one of them is handed out. */
+static int check_rows(
+    const char *rows, int64_t count, const struct texts *texts, int64_t age_us, struct err *e)
+{
+    struct reader in = {.at = (const unsigned char *)rows};
+    struct raw row = {0};
+    if (!rows || count <= 0 || count > REQUESTS_BATCH_ROWS)
+        return bad(e, "rows");
+    for (int64_t i = 0; i < count; i++) {
+        next_row(&in, &row);
+        if (in.broken)
+            return bad(e, "whole rows");
+        if (!is_possible(&row, texts, age_us))
+            return bad(e, "rows that are possible");
+    }
+    return *in.at == '\0' ? 0 : bad(e, "whole rows");
+}
+
+/* began_ms: the wall clock when the batch's time began, as this host sees it. */
+static void hand_out(
+    const struct raw *raw, const struct texts *texts, double began_ms, request_row_fn fn, void *arg)
+{
+    double ended_ms = began_ms + raw->ended_us / 1000.0;
+    struct request_row row = {.method = texts->items[raw->method],
+        .url = texts->items[raw->url],
+        .route = texts->items[raw->route],
+        .aborted = raw->aborted,
+        .pair = raw->pair,
+        .duration_ms = raw->lasted_us / 1000.0,
+        .status = raw->status};
     row.wall_ms[0] = (int64_t)(ended_ms - row.duration_ms);
     row.wall_ms[1] = (int64_t)ended_ms;
     for (int i = 0; i < 2; i++) {
-        row.in_flight[i] = number_at(bytes, ROW_FLIGHT + i);
-        row.heap_used[i] = number_at(bytes, ROW_HEAP + i) * HEAP_UNIT;
-        row.heap_total[i] = number_at(bytes, ROW_TOTAL + i) * HEAP_UNIT;
-        row.external[i] = number_at(bytes, ROW_EXTERNAL + i) * HEAP_UNIT;
-        row.rss[i] = number_at(bytes, ROW_RSS + i) * RSS_UNIT;
+        row.in_flight[i] = raw->flight[i];
+        row.heap_used[i] = raw->heap[i] * HEAP_UNIT;
+        row.heap_total[i] = raw->total[i] * HEAP_UNIT;
+        row.external[i] = raw->external[i] * HEAP_UNIT;
+        row.rss[i] = raw->rss[i] * RSS_UNIT;
     }
     fn(arg, &row);
 }
@@ -159,27 +233,26 @@ int requests_read_batch(const char *payload, int64_t wall_ms, request_row_fn fn,
 {
     cJSON *tree = NULL;
     struct texts texts;
-    unsigned char bytes[DECODED_MAX];
-    size_t count = 0;
-    int rc = parse(payload, "a batch", &tree, e);
+    int rc = parse(payload, "a batch", 2, &tree, e);
     if (rc)
         return rc;
+    const char *rows = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(tree, "rows"));
     int64_t age_us = whole_in(tree, "age"), dropped = whole_in(tree, "dropped");
+    int64_t count = whole_in(tree, "count");
     if (age_us < 0 || age_us > AGE_MAX_US || dropped < 0)
         rc = bad(e, "a batch");
     if (rc == 0)
         rc = read_texts(cJSON_GetObjectItemCaseSensitive(tree, "texts"), &texts, e);
     if (rc == 0)
-        rc = decode_rows(
-            cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(tree, "rows")), bytes, &count, e);
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        if (!texts_are_there(bytes + i * ROW_BYTES, &texts) ||
-            number_at(bytes + i * ROW_BYTES, ROW_ENDED) > age_us + 1)
-            rc = bad(e, "rows that are possible");
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        hand_out(bytes + i * ROW_BYTES, &texts, (double)(wall_ms - age_us / 1000), fn, arg);
+        rc = check_rows(rows, count, &texts, age_us, e);
     if (rc == 0) {
-        *ret_rows = count;
+        struct reader in = {.at = (const unsigned char *)rows};
+        struct raw row = {0};
+        for (int64_t i = 0; i < count; i++) {
+            next_row(&in, &row);
+            hand_out(&row, &texts, (double)(wall_ms - age_us / 1000), fn, arg);
+        }
+        *ret_rows = (size_t)count;
         *ret_dropped = dropped;
     }
     cJSON_Delete(tree);
@@ -198,7 +271,7 @@ int requests_read_pair(const char *payload, request_pair_fn fn, void *arg, struc
 {
     static const char *const steps[] = {"before", "after", "went"};
     cJSON *tree = NULL;
-    int rc = parse(payload, "a pair", &tree, e);
+    int rc = parse(payload, "a pair", 1, &tree, e);
     if (rc)
         return rc;
     const char *step = text_of(cJSON_GetObjectItemCaseSensitive(tree, "step"), REQUESTS_METHOD_MAX);
@@ -303,10 +376,11 @@ static int read_figures(struct request_beat *beat, struct err *e)
     beat->in_flight = whole_in(tree, "inFlight");
     beat->dropped = whole_in(tree, "dropped");
     beat->passed = whole_in(tree, "passed");
+    beat->held = whole_in(tree, "held");
     if (!beat->stopped || !beat->failure || beat->begun < 0 || beat->aborted < 0 ||
-        beat->in_flight < 0 || beat->dropped < 0 || beat->passed < 0 || !cJSON_IsNumber(share) ||
-        !(share->valuedouble >= 0 && share->valuedouble <= 1) || !cJSON_IsNumber(overhead) ||
-        !(overhead->valuedouble >= 0))
+        beat->in_flight < 0 || beat->dropped < 0 || beat->passed < 0 || beat->held < 0 ||
+        !cJSON_IsNumber(share) || !(share->valuedouble >= 0 && share->valuedouble <= 1) ||
+        !cJSON_IsNumber(overhead) || !(overhead->valuedouble >= 0))
         return bad(e, "an answer to a beat");
     beat->share = share->valuedouble;
     beat->overhead = overhead->valuedouble;
@@ -318,7 +392,7 @@ int requests_read_beat(const char *text, int64_t wall_ms, struct request_beat **
     struct request_beat *beat = calloc(1, sizeof *beat);
     if (!beat)
         return err_set(e, ERR_NOMEM, "out of memory");
-    int rc = parse(text, "an answer to a beat", &beat->tree, e);
+    int rc = parse(text, "an answer to a beat", 1, &beat->tree, e);
     if (rc == 0)
         rc = read_figures(beat, e);
     if (rc == 0)

@@ -11,12 +11,12 @@
 #include <cjson/cJSON.h>
 
 /* The hook's own bounds, held against it. */
-#define REQUESTS_BATCH_ROWS  256
+#define REQUESTS_BATCH_ROWS  1024
 #define REQUESTS_ROUTES_MAX  201 /* 200, and "(other)" */
 #define REQUESTS_FLOORS_MAX  32
 #define REQUESTS_TEXT_MAX    4096 /* bytes: 512 characters, with room for what a base path adds */
 #define REQUESTS_METHOD_MAX  32   /* the longest that Node's parser knows has 13 */
-#define REQUESTS_PAYLOAD_MAX (2 * 1024 * 1024) /* 256 URLs of 512 characters, escaped */
+#define REQUESTS_PAYLOAD_MAX (2 * 1024 * 1024) /* 48 K characters, escaped; beats less */
 #define REQUESTS_STATUS_GONE 499 /* of a request that the client gave up, as proxies log it */
 
 /* A followed request; index 0 is when it began, 1 when it ended. Texts are borrowed. */
@@ -74,6 +74,7 @@ struct request_beat {
     const char *failure; /* its first exception, "" for none */
     bool blind;          /* the app uses HTTP/2, and this runtime has no channels for it */
     int64_t begun, aborted, in_flight, dropped;
+    int64_t held;    /* characters of rows that waited in the target at the most since then */
     int64_t passed;  /* followed requests without a pair of snapshots since the beat before */
     double share;    /* of the requests that get rows now */
     double overhead; /* of the last full second, 0 to 1 and beyond */

@@ -75,6 +75,7 @@ struct run_requests {
     int64_t passed;              /* requests that were to have a pair, and had none */
     double share, overhead;      /* latest: of requests that get rows, of one thread's time */
     double overhead_max;
+    int64_t held_max;  /* characters of rows that waited in the target to be taken, at the most */
     int64_t in_flight; /* at the latest beat */
     bool followed;     /* the hook is in */
     bool was_followed; /* it has been */

@@ -370,6 +370,8 @@ static void on_beat(void *arg, const struct request_beat *beat)
     q->overhead = beat->overhead;
     if (beat->overhead > q->overhead_max)
         q->overhead_max = beat->overhead;
+    if (beat->held > q->held_max)
+        q->held_max = beat->held;
     if (*beat->failure && !w->told_failure) {
         w->told_failure = true;
         run_say(w->run, w, true, "following requests met an exception, some are missed: %s",

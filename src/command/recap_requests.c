@@ -90,6 +90,7 @@ void recap_requests_json(cJSON *target, const struct run_requests *q, int *rc)
     show_json_integer(o, "passed", q->passed, rc);
     show_json_number(o, "share", q->share, rc);
     show_json_number(o, "overhead_max", q->overhead_max, rc);
+    show_json_integer(o, "held_max_bytes", q->held_max, rc);
     show_json_integer(o, "floors", (int64_t)q->floor_count, rc);
     show_json_integer(o, "floors_used", (int64_t)j.summary.floors_used, rc);
     show_json_word(o, "verdict", routes_verdict_name(j.summary.verdict), rc);
@@ -165,7 +166,7 @@ void recap_requests_text(
     struct judged j;
     struct err e = ERR_NONE;
     char total[TEXT_SHORT], recorded[TEXT_SHORT], aborted[TEXT_SHORT], lost[TEXT_SHORT];
-    char pairs[TEXT_SHORT], passed[TEXT_SHORT];
+    char pairs[TEXT_SHORT], passed[TEXT_SHORT], held[TEXT_SHORT];
     if (requests_of(q) == 0) {
         if (q->was_followed)
             fprintf(out->file,
@@ -181,8 +182,9 @@ void recap_requests_text(
     if (q->pairs || q->passed)
         fprintf(out->file, ", %s with a pair of snapshots, %s passed without",
             text_count(pairs, q->pairs), text_count(passed, q->passed));
-    fprintf(
-        out->file, "; following them took at most %.1f %% of a thread\n", q->overhead_max * 100);
+    fprintf(out->file,
+        "; following them took at most %.1f %% of a thread and held at most %s of rows in it\n",
+        q->overhead_max * 100, text_size(held, (double)q->held_max));
     if (judge(q, &j, &e) != 0)
         return;
     print_verdict(out, &j.summary, forced_by);

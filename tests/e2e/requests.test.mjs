@@ -207,8 +207,9 @@ test('HTTP/2 requests have rows where the runtime tells of them, and it is said 
 });
 
 // What the hook hands over when a process of its own publishes requests on the channels: rows as
-// { method, url, route, status }. each: JavaScript that is done before them.
-function handedOver(urls, each = '') {
+// { method, url, route, status }. each: JavaScript that is done before them; window: characters that may be
+// on their way. beat: what the hook answers at the end, while nobody has taken a batch.
+function handOver(urls, each = '', window = 1 << 21) {
     const code = `const v8 = require('v8'), channels = require('diagnostics_channel'), { EventEmitter } = require('events');
         const sent = [];
         let hook;
@@ -216,26 +217,58 @@ function handedOver(urls, each = '') {
         ${each}
         globalThis.binding = (text) => sent.push(JSON.parse(text));
         hook = (0, eval)(require('fs').readFileSync(process.argv[1], 'utf8'))('binding',
-            { sample: 1, keepQuery: false, budget: 1, window: 128, expiry: 15 });
+            { sample: 1, keepQuery: false, budget: 1, window: ${window}, expiry: 15 });
         const socket = new EventEmitter();
-        for (const url of ${JSON.stringify(urls)}) {
+        for (const url of JSON.parse(require('fs').readFileSync(0))) {
             const message = { request: { method: 'GET', url }, response: { statusCode: 200 }, socket };
             channels.channel('http.server.request.start').publish(message);
             ending = true;
             channels.channel('http.server.response.finish').publish(message);
             ending = false;
         }
+        const beat = JSON.parse(hook.beat(0, -1));
         hook.stop('left');
-        console.log(JSON.stringify(sent));`;
-    const sent = JSON.parse(execFileSync(process.execPath, ['-e', 'globalThis.require = require;' + code,
-        path.join(house, 'src/collect/requests.js')], { encoding: 'utf8', maxBuffer: 1 << 26 }));
-    return sent.flatMap(({ texts, rows }) => {
-        const bytes = Buffer.from(rows, 'base64');
-        return Array.from({ length: bytes.length / 68 }, (_, i) => {
-            const at = (index) => bytes.readUInt32LE(i * 68 + 4 * index);
-            return { method: texts[at(1)], url: texts[at(2)], route: texts[at(3)], status: at(6) };
-        });
+        console.log(JSON.stringify({ sent, beat }));`;
+    const { sent, beat } = JSON.parse(execFileSync(process.execPath, ['-e', 'globalThis.require = require;' + code,
+        path.join(house, 'src/collect/requests.js')], { encoding: 'utf8', maxBuffer: 1 << 26, input: JSON.stringify(urls) }));
+    return { rows: sent.flatMap((batch) => readRows(batch)), sent, beat };
+}
+const handedOver = (...args) => handOver(...args).rows;
+
+// Rows of a batch, in the format that requests.js describes; memory: with what they say of it.
+function readRows({ texts, rows, count }, memory = false) {
+    let at = 0;
+    function next() {
+        let value = 0;
+        for (let unit = 1; ; unit *= 32) {
+            const c = rows.charCodeAt(at++);
+            assert.ok((c >= 48 && c < 80) || (c >= 95 && c < 127), `no number: ${rows}`);
+            value += (c < 95 ? c - 48 : c - 95) * unit;
+            if (c < 95) return value;
+        }
+    }
+    const from = (before) => {
+        const number = next();
+        return before + (number % 2 ? -(number - 1) / 2 : number / 2);
+    };
+    let [kind, heap, external, total, ended] = [null, 0, 0, 0, 0];
+    const found = Array.from({ length: count }, () => {
+        const differs = next();
+        if (differs & 32) next();
+        if (differs & 1) kind = { method: texts[next()], url: texts[next()], route: texts[next()], status: next() };
+        ended = from(ended);
+        const row = { ...kind, lasted: next(), flight: differs & 4 ? [next(), next()] : [1, 1] };
+        row.heap = [differs & 8 ? from(heap) : heap];
+        row.heap.push(heap = from(row.heap[0]));
+        row.external = [differs & 2 ? from(external) : external];
+        row.external.push(external = differs & 2 ? from(row.external[0]) : external);
+        row.total = [differs & 16 ? from(total) : total];
+        row.total.push(total = differs & 16 ? from(row.total[0]) : total);
+        if (differs & 16) { next(); next(); }
+        return memory ? row : kind;
     });
+    assert.equal(at, rows.length);
+    return found;
 }
 
 // The inspector interrupts JavaScript: a beat that came while a row was made sent half of it, and the
@@ -245,6 +278,49 @@ test('a beat in the middle of a row sends no half of it', () => {
     const rows = handedOver(urls, `const real = v8.getHeapStatistics;
         v8.getHeapStatistics = () => (ending && hook.beat(0, -1), real());`);
     assert.deepEqual(rows, urls.map((url) => ({ method: 'GET', url, route: url, status: 200 })));
+});
+
+test('while nobody takes them, rows in the target are bounded, and those that are lost are counted', () => {
+    for (const urls of [new Array(40_000).fill('/hello'), Array.from({ length: 8000 }, (_, i) => `/${i}/${'x'.repeat(600)}`)]) {
+        const { rows, sent, beat } = handOver(urls, '', 50_000);
+        assert.ok(rows.length > 100 && rows.length < urls.length / 2, `${rows.length} rows`);
+        const dropped = beat.dropped + sent.reduce((sum, batch) => sum + batch.dropped, 0);
+        assert.equal(rows.length + dropped, urls.length);
+        assert.ok(beat.held > 40_000 && beat.held < 150_000, `${beat.held} characters`);
+        assert.ok(sent.every((batch) => batch.count <= 1024 && JSON.stringify(batch).length < 60_000));
+    }
+});
+
+test('every number that a row can hold comes back as it was', () => {
+    const bytes = [2 ** 33, 8, 2 ** 36, 0, 5e6];
+    const { rows, sent } = handOver(['/a', '/b', '/b', '/a', '/' + 'long/'.repeat(300), '/b?x=1'], `
+        const { performance } = require('perf_hooks');
+        let now = 0, turn = 0;
+        performance.now = () => now++; // so that each reading is taken anew
+        v8.getHeapStatistics = () => ({ used_heap_size: ${JSON.stringify(bytes)}[turn++ % 5],
+            total_heap_size: turn * 2 ** 30, external_memory: [0, 2 ** 35, 17][turn % 3] });`);
+    assert.deepEqual(rows.map((row) => row.url), ['/a', '/b', '/b', '/a', '/' + 'long/'.repeat(300).slice(0, 511), '/b']);
+    const words = (number) => Math.min(Math.floor(number / 8), 2 ** 32 - 1);
+    const both = (at) => rows.map((row, i) => [at(2 * i), at(2 * i + 1)]);
+    const seen = sent.flatMap((batch) => readRows(batch, true));
+    assert.deepEqual(seen.map((row) => row.heap), both((turn) => words(bytes[turn % 5])));
+    assert.deepEqual(seen.map((row) => row.total), both((turn) => words((turn + 1) * 2 ** 30)));
+    assert.deepEqual(seen.map((row) => row.external), both((turn) => words([0, 2 ** 35, 17][(turn + 1) % 3])));
+    assert.ok(seen.every((row) => row.lasted >= 1000 && row.lasted < 10_000));
+});
+
+test('a request that runs alone has readings of its own, busy ones share them and lose nothing', () => {
+    const hook = (gap) => `const { performance } = require('perf_hooks');
+        let now = 0, heap = 0;
+        performance.now = () => (now += ending ? 0.03 : ${gap});
+        v8.getHeapStatistics = () => ({ used_heap_size: heap += 80, total_heap_size: 8e6, external_memory: 0 });`;
+    const heaps = (gap) => handOver(new Array(2000).fill('/a'), hook(gap)).sent
+        .flatMap((batch) => readRows(batch, true).map((row) => row.heap));
+    assert.ok(heaps(1).every(([before, after]) => after - before === 10), 'each between its own readings');
+    const busy = heaps(0.01);
+    const grown = busy.filter(([before, after]) => after > before);
+    assert.ok(grown.length > 100 && grown.length < 400, `${grown.length} of 2000 rows`);
+    assert.ok(busy.every(([before], i) => i === 0 || before === busy[i - 1][1]), 'what one ends with the next begins with');
 });
 
 // /alerts/S1, /alerts/S2, … were 200 routes, and from there on "(other)".
