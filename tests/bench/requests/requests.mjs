@@ -15,6 +15,9 @@
 // --what allocations measures what records allocations: sampling (survivors, a sample every 32 KB), tracking
 // (timeline) and stacks (timeline --stacks), each while it records. Give it --modes and few rounds.
 //
+// A second core that heaptap and wrk keep busy slows the server down, too: that is in these figures. What the
+// target itself does for a followed request, whatever else the machine does, is in those of turns.mjs.
+//
 // Needs wrk and a release build (HEAPTAP_BIN, else build/release/heaptap). Prints JSON Lines.
 import { execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -30,6 +33,11 @@ const { values } = parseArgs({ options: {
     what: { type: 'string', default: 'requests' }, modes: { type: 'string' },
     rounds: { type: 'string', default: '9' }, seconds: { type: 'string', default: '2' },
 } });
+for (const name of ['rounds', 'seconds'])
+    if (!/^[1-9]\d*$/.test(values[name])) {
+        console.error(`requests.mjs: --${name} takes a whole number of at least 1, not ${values[name]}`);
+        process.exit(2);
+    }
 const run = (file, args) => execFileSync(file, args, { encoding: 'utf8' }).trim();
 const packages = run(path.join(house, 'scripts/install-test-packages'), []);
 const root = fs.mkdtempSync(path.join(os.tmpdir(), 'heaptap-bench-'));
@@ -73,7 +81,9 @@ function started(file, args, pattern) {
         const read = (data) => {
             text += data;
             const matches = pattern.map((one) => one.exec(text));
-            if (matches.every(Boolean)) resolve(matches.map((match) => match[1]));
+            if (!matches.every(Boolean)) return;
+            resolve(matches.map((match) => match[1]));
+            for (const stream of [child.stdout, child.stderr]) stream.off('data', read).resume();
         };
         child.stdout.on('data', read);
         child.stderr.on('data', read);
@@ -106,7 +116,7 @@ async function measure(target, pid, mode) {
         follower = modes[mode].command
             ? started(heaptap, [...modes[mode].command, '-o', `${root}/${mode}-${++files}`, target.port, ...db], [modes[mode].ready])
             : started(heaptap, ['run', target.port, '--no-snapshots',
-                '--metrics-interval', '60s', ...db, '--json', ...modes[mode]], [/("event":"attached")/]);
+                '--metrics-interval', '60s', ...db, '--no-diagnosis', ...modes[mode]], [/(attached to)/]);
         await follower.ready;
         await new Promise((resolve) => setTimeout(resolve, 1000));
     }
