@@ -103,6 +103,17 @@ static void add_holder(struct words *w, const struct diagnosis_suspect *s)
     }
 }
 
+static void add_coholder(struct words *w, const struct diagnosis_coholder *other)
+{
+    words_add(w, "%s", other->text);
+    if (other->place && other->place->url && *other->place->url && other->place->line) {
+        words_add(w, " (");
+        add_place(w, other->place);
+        words_add(w, ")");
+    }
+    words_add(w, " @%u", other->id);
+}
+
 static bool has_holder(const struct diagnosis_suspect *s)
 {
     return s->holder.text || s->holder.class_name;
@@ -424,6 +435,11 @@ static int print_suspect(const struct show_out *o, const struct diagnosis *d,
     }
     if (rc == 0)
         rc = print_words(o, "held by", &w, e);
+    for (size_t i = 0; i < s->holder.also_count && rc == 0; i++) {
+        w = new_words();
+        add_coholder(&w, &s->holder.also[i]);
+        rc = print_words(o, "and by", &w, e);
+    }
     w = new_words();
     add_path(&w, s);
     if (rc == 0)

@@ -97,6 +97,13 @@ void diagnosis_suspect_clear(struct diagnosis_suspect *s)
         free(s->holder.path[i].class_name);
     }
     free(s->holder.path);
+    for (size_t i = 0; i < s->holder.also_count; i++) {
+        free(s->holder.also[i].class_name);
+        free(s->holder.also[i].name);
+        free(s->holder.also[i].text);
+        diagnosis_place_free(s->holder.also[i].place);
+    }
+    free(s->holder.also);
     for (size_t i = 0; i < s->route_count; i++) {
         free(s->routes[i].method);
         free(s->routes[i].route);

@@ -58,6 +58,13 @@ struct diagnosis_site {
     int64_t live_bytes;
 };
 
+/* Another holder of the same objects. */
+struct diagnosis_coholder {
+    char *class_name, *name, *text;
+    uint32_t id;
+    struct diagnosis_place *place; /* NULL: unknown */
+};
+
 struct diagnosis_suspect {
     char *class_name;                 /* NULL: not known (no snapshots); "Function" for a closure */
     struct diagnosis_place *function; /* of the closure or callback; NULL: none */
@@ -68,7 +75,9 @@ struct diagnosis_suspect {
         uint32_t id;                 /* its heap object id */
         struct diagnosis_step *path; /* from the roots to the holder, which is the last step */
         size_t path_count;
-        struct diagnosis_place *place; /* where it is declared or constructed; NULL: unknown */
+        struct diagnosis_place *place;   /* where it is declared or constructed; NULL: unknown */
+        struct diagnosis_coholder *also; /* what else holds most of them; most first */
+        size_t also_count;
     } holder;
     int64_t first, last;            /* instances at the first and the last snapshot */
     int64_t self_growth;            /* bytes */

@@ -83,6 +83,16 @@ static void put_function(struct writer *w, cJSON *to, const struct diagnosis_pla
     put_location(w, o, p);
 }
 
+static void put_place(struct writer *w, cJSON *to, const struct diagnosis_place *p)
+{
+    if (!p) {
+        put(w, to, "location", cJSON_CreateNull());
+        return;
+    }
+    cJSON *location = put_new(w, to, "location", cJSON_CreateObject());
+    put_location(w, location, p);
+}
+
 static void put_holder(struct writer *w, cJSON *to, const struct diagnosis_suspect *s)
 {
     cJSON *o = put_new(w, to, "holder", cJSON_CreateObject());
@@ -99,12 +109,17 @@ static void put_holder(struct writer *w, cJSON *to, const struct diagnosis_suspe
         put_text(w, item, "class", step->class_name);
         put_id(w, item, "id", step->id);
     }
-    if (!s->holder.place) {
-        put(w, o, "location", cJSON_CreateNull());
-        return;
+    put_place(w, o, s->holder.place);
+    cJSON *also = put_new(w, o, "also", cJSON_CreateArray());
+    for (size_t i = 0; i < s->holder.also_count; i++) {
+        const struct diagnosis_coholder *other = &s->holder.also[i];
+        cJSON *item = put_new(w, also, NULL, cJSON_CreateObject());
+        put_text(w, item, "class", other->class_name);
+        put_text(w, item, "name", other->name);
+        put_id(w, item, "id", other->id);
+        put_text(w, item, "text", other->text);
+        put_place(w, item, other->place);
     }
-    cJSON *location = put_new(w, o, "location", cJSON_CreateObject());
-    put_location(w, location, s->holder.place);
 }
 
 static void put_routes(struct writer *w, cJSON *to, const struct diagnosis_suspect *s)

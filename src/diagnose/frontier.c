@@ -22,7 +22,7 @@ struct frontier {
     uint32_t *unit;      /* by node: the unit's first node; HEAP_NONE: old, or inside a holder */
     uint32_t *owner;     /* by node: of a unit's first node its group, see below */
     uint64_t *remade;    /* bits: new, but made anew around old contents */
-    uint32_t store_name; /* of the edges of is_async_store; HEAP_NONE: not met yet */
+    uint32_t store_name; /* of the edges that frontier_is_note tells; HEAP_NONE: not met yet */
     uint32_t other_names[NAMES_KNOWN]; /* of others, each at its place modulo */
     struct frontier_group *groups;
     size_t count;
@@ -228,7 +228,7 @@ static uint32_t above_strings(const struct frontier *f, uint32_t unit, uint32_t 
 
 /* Runtimes before Node 24 note the store of an AsyncLocalStorage at every resource that was made
  * meanwhile (sockets, timers, promises): those have it for a while, and do not keep it. */
-static bool is_async_store(struct frontier *f, uint32_t edge)
+bool frontier_is_note(struct frontier *f, uint32_t edge)
 {
     const struct heap_columns *c = heap_columns(f->h);
     uint32_t name = c->edge_name[edge], *known = &f->other_names[name & (NAMES_KNOWN - 1)];
@@ -285,7 +285,7 @@ static int see_retainers(
     for (uint32_t i = 0; rc == 0 && i < count && i < IN_EDGES; i++) {
         uint32_t edge = c->edge[edges[i]], source = heap_edge_source(f->h, edges[i]);
         if (heap_edge_kind(edge) == HEAP_WEAK || edge & HEAP_EDGE_LOOSE || source == c->root ||
-            is_async_store(f, edges[i]) != stores)
+            frontier_is_note(f, edges[i]) != stores)
             continue;
         if (f->unit[source] != HEAP_NONE) {
             if (f->unit[source] != unit && c->class_of[source] == c->class_of[unit])
@@ -592,6 +592,11 @@ size_t frontier_groups(struct frontier *f, struct frontier_group **ret)
 {
     *ret = f->groups;
     return f->count;
+}
+
+bool frontier_is_unit(const struct frontier *f, uint32_t node)
+{
+    return f->unit[node] == node;
 }
 
 uint32_t frontier_group_of(const struct frontier *f, uint32_t node)

@@ -43,6 +43,11 @@ size_t frontier_groups(struct frontier *f, struct frontier_group **ret);
 /* The group, in the order of frontier_groups, that a new node belongs to; HEAP_NONE: to none. */
 uint32_t frontier_group_of(const struct frontier *f, uint32_t node);
 
+/* Whether a new node is the first one of a unit. */
+bool frontier_is_unit(const struct frontier *f, uint32_t node);
+/* Whether an edge only notes what a resource was made for, and does not say who holds. */
+bool frontier_is_note(struct frontier *f, uint32_t edge);
+
 bool frontier_is_inside(const struct heap *h, uint32_t node); /* kept in an object by the engine */
 /* By node: itself, or for what is inside of an object that object (the next dominator that is not
  * inside). The caller frees; NULL: out of memory. */

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "diagnose/births.h"
 #include "diagnose/callback.h"
+#include "diagnose/coholders.h"
 #include "diagnose/culprits.h"
 #include "diagnose/frontier.h"
 #include "diagnose/holder.h"
@@ -432,6 +433,37 @@ static double confidence_of(const struct work *w, const struct candidate *x, dou
     return base * (0.6 + 0.4 * fmin(share, 1));
 }
 
+/* Others that hold most of the units, by their names; those that have none say nothing. */
+static int add_coholders(
+    struct work *w, const struct candidate *x, struct diagnosis_suspect *s, struct err *e)
+{
+    struct frontier_group groups[COHOLDERS_MAX];
+    size_t count = 0;
+    int rc = w->one || x->number == HEAP_NONE
+                 ? 0
+                 : coholders_find(w->h, w->frontier, x->number, w->lifted, groups, &count, e);
+    if (rc == 0 && count && !(s->holder.also = calloc(count, sizeof *s->holder.also)))
+        rc = err_set(e, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < count && rc == 0; i++) {
+        struct diagnosis_suspect other = {.class_name = NULL};
+        struct holder holder = {.kind = HOLDER_OTHER};
+        rc = holder_describe(w->h, w->born, w->lifted, &groups[i], &other, &holder, e);
+        bool told = other.holder.name || holder.kind == HOLDER_TIMERS;
+        bool own = other.holder.place && own_is_url(other.holder.place->url);
+        bool same =
+            other.holder.text && s->holder.text && strcmp(other.holder.text, s->holder.text) == 0;
+        if (rc == 0 && told && !own && !same) {
+            s->holder.also[s->holder.also_count++] =
+                (struct diagnosis_coholder){other.holder.class_name, other.holder.name,
+                    other.holder.text, other.holder.id, other.holder.place};
+            other.holder.class_name = other.holder.name = other.holder.text = NULL;
+            other.holder.place = NULL;
+        }
+        diagnosis_suspect_clear(&other);
+    }
+    return rc;
+}
+
 /* ", +602 entries in 3 snapshots, 96 % of the growth" */
 static int finish_text(struct work *w, const struct candidate *x, struct diagnosis_suspect *s)
 {
@@ -472,6 +504,8 @@ static int fill(struct work *w, const struct candidate *x, struct diagnosis_susp
     int rc = s->class_name ? 0 : err_set(e, ERR_NOMEM, "out of memory");
     if (rc == 0)
         rc = holder_describe(w->h, w->born, w->lifted, &x->group, s, &holder, e);
+    if (rc == 0)
+        rc = add_coholders(w, x, s, e);
     if (rc != 0)
         return rc;
     count_instances(w, x, s);

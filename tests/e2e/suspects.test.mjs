@@ -86,6 +86,13 @@ for (const [kind, wanted] of Object.entries(leaks))
         assertSuspect(await diagnose(t, '24', kind), wanted);
     });
 
+test('of two collections that hold the same objects the other one is named, too', async (t) => {
+    const [{ holder }] = (await diagnose(t, '22', 'twice')).suspects;
+    const other = holder.name === 'index' ? 'order' : 'index';
+    assert.deepEqual(holder.also.map(({ name, class: of, location }) => [name, of, location.line]),
+        [[other, other === 'index' ? 'Map' : 'Array', lineOf(`${other} = `)]]);
+});
+
 // Its own constructor stands in the program, and its name says nothing.
 test('a class that extends one of a package is known by it', async (t) => {
     const ws = workspace(t);

@@ -200,7 +200,9 @@ static void a_global_property_stands_where_it_is_assigned(void **state)
 {
     (void)state;
     assert_global("let a;\nglobalThis.cache = new Map();\n", GLOBALS_PROPERTY, 1, 2);
-    assert_global("global.cache ?" "?= {};", GLOBALS_PROPERTY, 1, 1);
+    assert_global("global.cache ?"
+                  "?= {};",
+        GLOBALS_PROPERTY, 1, 1);
     assert_global("\nglobalThis['cache'] = 1", GLOBALS_PROPERTY, 1, 2);
     assert_global("globalThis.cache = globalThis.cache || []", GLOBALS_PROPERTY, 1, 1);
     assert_global("global.cache = 1;\nglobal.cache = 2;", GLOBALS_PROPERTY, 2, 1);

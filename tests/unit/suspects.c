@@ -430,6 +430,25 @@ static void held_twice(struct maker *m, uint32_t entries)
     }
 }
 
+/* The same scope behind functions of a Map and of a list. */
+static void a_scope_held_twice(struct maker *m, uint32_t entries)
+{
+    uint32_t context = scope(m);
+    uint32_t map = part(m, context, CONTEXT, "handlers", OBJECT, "Map");
+    uint32_t table = table_of(m, map, "table");
+    uint32_t list = table_of(m, part(m, context, CONTEXT, "queue", OBJECT, "Array"), "elements");
+    for (uint32_t i = 0; i < entries; i++) {
+        uint32_t kept = node(m, OBJECT, "system / Context", 400);
+        part(m, kept, CONTEXT, "cart", OBJECT, "Cart");
+        for (int k = 0; k < 2; k++) {
+            uint32_t closure = node(m, CLOSURE, k ? "later" : "now", 40);
+            m->nodes[closure].placed = true;
+            tie(m, closure, INTERNAL, "context", kept);
+            tie_number(m, k ? list : table, INTERNAL, 3 * i + 1, closure);
+        }
+    }
+}
+
 static void engine_s_own(struct maker *m, uint32_t entries)
 {
     uint32_t function = part(m, m->global, PROPERTY, "main", CLOSURE, "main");
@@ -495,6 +514,23 @@ static void what_has_a_place_in_a_list_does_not_hold_it(void **state)
     assert_said(a_map_of_what_is_linked, "Node", "Map", "nodes", "cache");
 }
 
+static void all_who_hold_are_told(void **state)
+{
+    struct diagnosis *d = name(a_scope_held_twice);
+    (void)state;
+    assert_true(d->suspect_count >= 1);
+    const struct diagnosis_suspect *s = &d->suspects[0];
+    assert_int_equal(s->holder.also_count, 1);
+    const char *other = s->holder.also[0].name;
+    bool in_map = strcmp(s->holder.name, "handlers") == 0;
+    assert_string_equal(other, in_map ? "queue" : "handlers");
+    assert_string_equal(s->holder.also[0].class_name, in_map ? "Array" : "Map");
+    diagnosis_free(d);
+    d = name(map_in_variable);
+    assert_int_equal(d->suspects[0].holder.also_count, 0);
+    diagnosis_free(d);
+}
+
 static void the_phrase_has_the_way_to_the_variable(void **state)
 {
     struct diagnosis *d = name(map_in_object_in_variable);
@@ -536,6 +572,7 @@ int main(void)
         cmocka_unit_test(callbacks_are_told),
         cmocka_unit_test(one_leak_is_one_suspect),
         cmocka_unit_test(what_has_a_place_in_a_list_does_not_hold_it),
+        cmocka_unit_test(all_who_hold_are_told),
         cmocka_unit_test(the_phrase_has_the_way_to_the_variable),
         cmocka_unit_test(the_engine_is_never_accused),
         cmocka_unit_test(what_is_found_is_not_ruled_out),
