@@ -378,6 +378,13 @@ static size_t offset_of(const char *text, size_t length, struct declaration_plac
     return at;
 }
 
+bool declaration_offset_of(
+    const char *text, size_t length, struct declaration_place place, size_t *ret)
+{
+    *ret = offset_of(text, length, place);
+    return *ret != NOWHERE;
+}
+
 struct declaration_place declaration_place_of(const char *text, size_t at)
 {
     struct declaration_place place = {1, 1};

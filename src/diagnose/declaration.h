@@ -26,8 +26,10 @@ struct declaration_place {
 bool declaration_find(const char *text, size_t length, enum declaration_kind kind, const char *name,
     struct declaration_place from, struct declaration_place *ret);
 
-/* The place of an offset. */
+/* The place of an offset, and the offset of a place; false: the text has none such. */
 struct declaration_place declaration_place_of(const char *text, size_t at);
+bool declaration_offset_of(
+    const char *text, size_t length, struct declaration_place place, size_t *ret);
 
 /* The variable of `export default NAME`; false: there is none. Appends to out. */
 bool declaration_default(const char *text, size_t length, struct buf *out);

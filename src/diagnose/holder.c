@@ -273,6 +273,26 @@ static int become_listeners(struct naming *n, uint32_t target)
     return n->event ? buf_add(&n->name, n->key.data, n->key.length) : 0;
 }
 
+/* A snapshot does not name the variables of blocks; the source may. */
+static int name_of_block(struct naming *n, uint32_t context, uint32_t held, struct err *e)
+{
+    struct buf name = buf_new(NAMING_BYTES);
+    int rc = place_block_name(n->h, context, naming_class(n->h, held), &name);
+    if (rc == 0 && name.length) {
+        n->owner = context;
+        buf_clear(&n->declared);
+        rc = buf_add(&n->declared, name.data, name.length);
+        if (rc == 0)
+            rc = buf_addf(&n->where, "%svariable `%s`", n->where.length ? ", in " : "", name.data);
+    }
+    if (rc == 0 && name.length && !n->event) {
+        buf_clear(&n->name);
+        rc = buf_add(&n->name, name.data, name.length);
+    }
+    buf_free(&name);
+    return rc == 0 ? 0 : no_memory(e);
+}
+
 /* Climbs from the holder to something with a name. */
 static int find_name(struct naming *n, uint32_t holder, struct err *e)
 {
@@ -331,7 +351,7 @@ static int find_name(struct naming *n, uint32_t holder, struct err *e)
         if (frontier_rank(n->h, above) == FRONTIER_ROOTS || above == at)
             return 0;
         if (frontier_rank(n->h, above) == FRONTIER_CONTEXT)
-            return 0;
+            return name_of_block(n, above, at, e);
         at = above;
         if (buf_addf(&n->where, "%san entry of %s", n->where.length ? ", in " : "",
                 naming_class(n->h, at)) != 0)

@@ -2,6 +2,7 @@
 #include "diagnose/place.h"
 
 #include "base/own.h"
+#include "diagnose/blocks.h"
 #include "diagnose/declaration.h"
 #include "diagnose/frontier.h"
 #include "diagnose/naming.h"
@@ -10,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IN_EDGES       4096        /* of variables: the functions that use them */
+/* Of variables: the functions that use them, and whatever waits in those. */
+#define IN_EDGES       (1u << 20)
 #define HUNT_BYTES_MAX (64u << 20) /* of scripts that are searched */
 
 static int no_memory(struct err *e)
@@ -256,4 +258,22 @@ int place_default_name(struct heap *h, uint32_t module, struct buf *out)
     buf_free(&source);
     buf_free(&name);
     return rc;
+}
+
+int place_block_name(struct heap *h, uint32_t context, const char *class, struct buf *out)
+{
+    struct buf source = buf_new(DECLARATION_SOURCE_MAX + 1), name = buf_new(NAMING_BYTES);
+    struct diagnosis_place *place = NULL;
+    struct err ignored = ERR_NONE;
+    int rc = place_of_name(h, context, NULL, &place, &ignored);
+    buf_clear(out);
+    if (rc == 0 && place && side_of_url(place->url) == PLACE_PROGRAM &&
+        declaration_read(place->url, &source) &&
+        blocks_find(source.data, source.length,
+            (struct declaration_place){place->line, place->column}, class, &name))
+        rc = buf_add(out, name.data, name.length);
+    diagnosis_place_free(place);
+    buf_free(&source);
+    buf_free(&name);
+    return rc == ERR_NOMEM ? ERR_NOMEM : 0;
 }

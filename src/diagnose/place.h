@@ -31,6 +31,10 @@ int place_of_global(struct heap *h, enum globals_kind kind, const char *name,
  * this machine that says so; else out stays. ERR_NOMEM. */
 int place_default_name(struct heap *h, uint32_t module, struct buf *out) MUST_USE;
 
+/* What a block calls the only variable of a class, whose variables the context has, where its
+ * script is a file of this machine that tells; else out stays empty. ERR_NOMEM. */
+int place_block_name(struct heap *h, uint32_t context, const char *class, struct buf *out) MUST_USE;
+
 enum place_side { PLACE_PROGRAM, PLACE_PACKAGE, PLACE_RUNTIME };
 
 /* Whose class an object is of, or whose functions' variables it is: by the URL of the script; what

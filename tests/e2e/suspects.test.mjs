@@ -39,6 +39,7 @@ const leaks = {
     target: ['Function', 'EventTarget', 'paint', 'event-listener', 'repaint'],
     onGlobal: ['Cart', 'Map', 'trolleyIndex', 'cache'],
     onProcess: ['Function', 'Array', 'priceOfAll', 'event-listener', 'onAll'],
+    block: ['Cart', 'Map', 'ticketsSold', 'cache'],
     nested: ['Cart', 'Object', 'open', 'cache'],
     commonjs: ['Cart', 'Map', 'trolleys', 'cache'],
     exported: ['Cart', 'Map', 'shelf', 'cache'],

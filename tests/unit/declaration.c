@@ -1,6 +1,7 @@
 /* Where a name is declared: whoever reads "Map in variable `carts` (shop.js:12)" looks at that
  * line. */
 #include "diagnose/declaration.h"
+#include "diagnose/blocks.h"
 #include "diagnose/globals.h"
 
 #include <setjmp.h>
@@ -196,6 +197,39 @@ static void assert_global(const char *text, enum globals_kind kind, size_t found
     assert_int_equal(at.line, line);
 }
 
+static void assert_block(const char *text, const char *class, const char *name)
+{
+    struct buf out = buf_new(100);
+    const char *at = strstr(text, "@");
+    assert_non_null(at);
+    struct declaration_place from = declaration_place_of(text, (size_t)(at - text));
+    bool found = blocks_find(text, strlen(text), from, class, &out);
+    assert_int_equal(found, name != NULL);
+    if (name)
+        assert_string_equal(out.data, name);
+    buf_free(&out);
+}
+
+/* The place is the @. */
+static void a_variable_of_a_block_goes_by_the_only_one_of_its_class(void **state)
+{
+    (void)state;
+    assert_block("if (a) { const m = new Map(), s = new Set(); f(() => @m); }", "Map", "m");
+    assert_block("if (a) { const m = new Map(); } else { let k = new Map(); g(@k) }", "Map", "k");
+    assert_block("{ const list = [], o = {}; { const n = 1; f(@n) } }", "Array", "list");
+    assert_block("{ const list = [], o = {}; f(@o) }", "{a, b}", "o");
+    assert_block("for (const x of y) { const c = new Cart(1); f(@c) }", "Cart", "c");
+    assert_block("{ f(@m); let n = 1, m = new Map() }", "Map", "m");
+    assert_block("{ const a = new Map(), b = new Map(); f(@a) }", "Map", NULL);
+    assert_block("{ const m = new Map(); function g() { f(@m) } }", "Map", NULL);
+    assert_block("{ const m = new Map(); f(() => { @m }) }", "Map", NULL);
+    assert_block("{ var m = new Map(); x.m = new Map(); f(@m) }", "Map", NULL);
+    assert_block("const m = new Map(); f(@m)", "Map", NULL); /* the file's are known */
+    assert_block("{ const m = new Maps(); f(@m) }", "Map", NULL);
+    assert_block("{ const m = new Map(); @", "Map", NULL);
+    assert_block(")))}}]{@", "Map", NULL);
+}
+
 static void a_global_property_stands_where_it_is_assigned(void **state)
 {
     (void)state;
@@ -227,6 +261,7 @@ static void a_listener_of_the_process_stands_where_it_is_added(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_variable_of_a_block_goes_by_the_only_one_of_its_class),
         cmocka_unit_test(a_global_property_stands_where_it_is_assigned),
         cmocka_unit_test(a_listener_of_the_process_stands_where_it_is_added),
         cmocka_unit_test(a_variable_of_the_file),
