@@ -16,9 +16,10 @@ struct grower {
                             borrowed */
 };
 
-/* The isolates to look into, at most GROWERS_MAX, into ret_indices: those that have grown by
- * `least` bytes and by no small part of what the fastest has; those that were looked into before,
- * unless others have grown far more. Where none is of either kind, `otherwise`. */
+/* The isolates to look into, at most GROWERS_MAX, into ret_indices: those of programs that have
+ * grown by `least` bytes, all their threads together, and by no small part of what the fastest has;
+ * those that were looked into before, unless others have grown far more. Where none is of either
+ * kind, `otherwise`. */
 size_t growers_choose(const struct grower *list, size_t count, double least, size_t otherwise,
     size_t ret_indices[GROWERS_MAX]);
 

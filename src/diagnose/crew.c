@@ -30,16 +30,16 @@ static void add(struct routes_estimate *to, const struct routes_estimate *from)
     to->bytes += from->bytes;
     to->low = fmax(to->bytes - below, 0);
     to->high = to->bytes + above;
-    to->leaks |= from->leaks;
 }
 
 static int add_worker(const struct evidence_target *t, const struct evidence_target *other,
-    enum floors_memory memory, struct routes_estimate *estimates, struct err *e)
+    enum floors_memory memory, struct routes_estimate *estimates, struct routes_summary *summary,
+    struct err *e)
 {
-    struct routes_summary summary;
+    struct routes_summary of_all;
     bool elsewhere = false;
     struct routes_estimate *of_other = calloc(other->floors.route_count + 1, sizeof *of_other);
-    int rc = of_other ? floors_judge(&other->floors, memory, of_other, &summary, &elsewhere, e)
+    int rc = of_other ? floors_judge(&other->floors, memory, of_other, &of_all, &elsewhere, e)
                       : err_set(e, ERR_NOMEM, "out of memory");
     for (size_t i = 0; i < t->floors.route_count && rc == 0 && elsewhere; i++) {
         const struct routes_estimate *same =
@@ -49,12 +49,17 @@ static int add_worker(const struct evidence_target *t, const struct evidence_tar
         if (same)
             add(&estimates[i], same);
     }
+    if (rc == 0 && elsewhere) {
+        summary->growth += of_all.growth;
+        summary->noise = hypot(summary->noise, of_all.noise);
+    }
     free(of_other);
     return rc;
 }
 
 int crew_add(const struct evidence *r, const struct evidence_target *t, enum floors_memory memory,
-    struct routes_estimate *estimates, size_t *ret_threads, struct err *e)
+    struct routes_estimate *estimates, struct routes_summary *summary, size_t *ret_threads,
+    struct err *e)
 {
     int rc = 0;
     *ret_threads = 1;
@@ -62,8 +67,11 @@ int crew_add(const struct evidence *r, const struct evidence_target *t, enum flo
         const struct evidence_target *other = &r->targets[i];
         if (other == t || !crew_alike(t, other) || other->floors.count == 0)
             continue;
-        rc = add_worker(t, other, memory, estimates, e);
+        rc = add_worker(t, other, memory, estimates, summary, e);
         (*ret_threads)++;
     }
+    for (size_t i = 0; i < t->floors.route_count && rc == 0 && *ret_threads > 1; i++)
+        if (isfinite(estimates[i].bytes))
+            estimates[i].leaks |= routes_stand_out(&estimates[i], summary->noise);
     return rc;
 }

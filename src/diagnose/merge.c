@@ -252,13 +252,14 @@ struct named {
     bool counted, guessed;
 };
 
+/* shared: several threads have the objects of a route's requests, and one alone counts none. */
 static void find_named(const struct diagnosis *d, const struct evidence_target *t, bool elsewhere,
-    struct routes_estimate *estimates, const struct routes_summary *summary, int64_t first_ms,
-    int64_t last_ms, struct named *n)
+    bool shared, struct routes_estimate *estimates, const struct routes_summary *summary,
+    int64_t first_ms, int64_t last_ms, struct named *n)
 {
     n->count = find_leaks(t, estimates, summary, n->leaks);
     bool open = n->count == 0 && summary->verdict != ROUTES_TOO_FEW;
-    if (open)
+    if (open && !shared)
         n->count = count_leak(d, t, elsewhere, estimates, first_ms, last_ms, n->leaks);
     n->counted = open && n->count;
     if (open && !n->counted) {
@@ -270,20 +271,18 @@ static void find_named(const struct diagnosis *d, const struct evidence_target *
                                count_at(&t->floors, n->leaks[i].index, first_ms);
 }
 
-/* What is handed to a pool is kept by all of it. */
+/* What is handed to a pool is kept by all of it: of each route the part that stays here. */
 static int add_crew(const struct evidence *all, const struct evidence_target *t,
-    enum floors_memory memory, struct routes_estimate *estimates, struct named *n,
-    size_t *ret_threads, struct err *e)
+    enum floors_memory memory, struct routes_estimate *estimates, struct routes_summary *summary,
+    double *here, size_t *ret_threads, struct err *e)
 {
-    double *before = calloc(n->count + 1, sizeof *before);
-    int rc = before ? 0 : err_set(e, ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < n->count && rc == 0; i++)
-        before[i] = n->leaks[i].estimate->bytes;
-    if (rc == 0)
-        rc = crew_add(all, t, memory, estimates, ret_threads, e);
-    for (size_t i = 0; i < n->count && rc == 0; i++)
-        n->leaks[i].here = before[i] / n->leaks[i].estimate->bytes;
-    free(before);
+    for (size_t i = 0; i < t->floors.route_count; i++)
+        here[i] = estimates[i].bytes;
+    int rc = crew_add(all, t, memory, estimates, summary, ret_threads, e);
+    for (size_t i = 0; i < t->floors.route_count && rc == 0; i++) {
+        double share = here[i] / estimates[i].bytes, least = 0.5 / (double)*ret_threads;
+        here[i] = share >= least ? share : 1 / (double)*ret_threads; /* what is lost in noise */
+    }
     return rc;
 }
 
@@ -352,13 +351,16 @@ int merge_routes(struct diagnosis *d, const struct evidence *all, const struct e
     struct routes_estimate *estimates = calloc(routes, sizeof *estimates);
     struct named n = {.leaks = calloc(routes, sizeof *n.leaks)};
     struct routes_summary summary;
-    int rc = estimates && n.leaks
+    double *here = calloc(routes, sizeof *here);
+    int rc = estimates && n.leaks && here
                  ? floors_judge(&t->floors, memory, estimates, &summary, &elsewhere, e)
                  : err_set(e, ERR_NOMEM, "out of memory");
+    if (rc == 0 && elsewhere)
+        rc = add_crew(all, t, memory, estimates, &summary, here, &threads, e);
     if (rc == 0)
-        find_named(d, t, elsewhere, estimates, &summary, first_ms, last_ms, &n);
-    if (rc == 0 && elsewhere && !n.counted)
-        rc = add_crew(all, t, memory, estimates, &n, &threads, e);
+        find_named(d, t, elsewhere, threads > 1, estimates, &summary, first_ms, last_ms, &n);
+    for (size_t i = 0; i < n.count && rc == 0 && elsewhere && !n.counted; i++)
+        n.leaks[i].here = here[n.leaks[i].index];
     if (rc == 0 && n.count && d->suspect_count == 0)
         rc = add_native(d, &t->floors, &n, &summary, e);
     if (rc == 0)
@@ -373,6 +375,7 @@ int merge_routes(struct diagnosis *d, const struct evidence *all, const struct e
         rc = note_routes(d, &summary, together, e);
     free(estimates);
     free(n.leaks);
+    free(here);
     return rc;
 }
 

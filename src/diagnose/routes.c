@@ -144,6 +144,13 @@ void routes_widen(struct routes_estimate *r, double margin)
     r->leaks = r->leaks && r->low >= NOTABLE_BYTES && middle > NAMED_ERRORS * error;
 }
 
+bool routes_stand_out(const struct routes_estimate *r, double noise)
+{
+    return r->low >= NOTABLE_BYTES && r->bytes > NAMED_ERRORS * (r->bytes - r->low) &&
+           r->bytes * r->requests >= NOTABLE_GROWTH / 2 &&
+           r->low * r->requests > NOTABLE_SIGMA * noise;
+}
+
 static enum routes_verdict judge(const struct routes_summary *s, double named, double behind)
 {
     bool grows = s->growth_low > 0 && s->growth >= NOTABLE_GROWTH;

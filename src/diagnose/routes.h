@@ -52,6 +52,10 @@ struct routes_summary {
 
 const char *routes_verdict_name(enum routes_verdict verdict);
 
+/* Whether an estimate that is put together from others, whose noise is that, stands out as one that
+ * leaks does. */
+bool routes_stand_out(const struct routes_estimate *r, double noise);
+
 /* ret_estimates: as many as routes. */
 int routes_estimate(const struct routes_input *in, struct routes_estimate *ret_estimates,
     struct routes_summary *ret, struct err *e) MUST_USE;

@@ -43,12 +43,13 @@ function serve() {
     });
 }
 
-// Fills the old generation up to some percent under its limit, and goes on answering.
+// Fills the heap up to some percent under the limit of its old generation, and goes on answering.
 function fill() {
     const v8 = require('node:v8');
     const full = [];
-    const old = () => v8.getHeapSpaceStatistics().find((space) => space.space_name === 'old_space').space_used_size;
-    while (old() < TIGHT_MB * 1048576 * 0.93) full.push(Array.from({ length: 200 }, (_, i) => ({ i, n: full.length })));
+    const old = () => v8.getHeapSpaceStatistics().filter((space) => !space.space_name.startsWith('new_'))
+        .reduce((sum, space) => sum + space.space_used_size, 0);
+    while (old() < TIGHT_MB * 1048576 * 0.915) full.push(Array.from({ length: 200 }, (_, i) => ({ i, n: full.length })));
     parentPort.on('message', () => parentPort.postMessage(full.length));
     parentPort.postMessage(full.length);
 }
@@ -57,7 +58,7 @@ if (kind === 'tight') {
     if (isMainThread) {
         const worker = new Worker(__filename, {
             workerData: kind,
-            resourceLimits: { maxOldGenerationSizeMb: TIGHT_MB },
+            resourceLimits: { maxOldGenerationSizeMb: TIGHT_MB, maxYoungGenerationSizeMb: 4 },
         });
         let asked = [];
         worker.on('message', (n) => {

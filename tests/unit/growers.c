@@ -49,6 +49,15 @@ static void of_a_pool_one_is_and_it_stays_the_same_one(void **state)
     assert_int_equal(chosen[0], 2);
 }
 
+static void a_pool_counts_as_a_whole(void **state)
+{
+    const struct grower list[] = {{20000, true, false, NULL}, {40000, true, false, "/w.js"},
+        {30000, true, false, "/w.js"}, {35000, true, false, "/w.js"}};
+    (void)state;
+    assert_int_equal(CHOOSE(list), 1);
+    assert_int_equal(chosen[0], 1);
+}
+
 static void what_was_begun_goes_on_until_something_else_grows_far_more(void **state)
 {
     struct grower list[] = {{1000, true, true, NULL}, {9000, true, false, "/w.js"}};
@@ -84,6 +93,7 @@ int main(void)
         cmocka_unit_test(a_worker_that_grows_is_and_the_main_thread_then_is_not),
         cmocka_unit_test(two_programs_that_grow_both_are_fastest_first),
         cmocka_unit_test(of_a_pool_one_is_and_it_stays_the_same_one),
+        cmocka_unit_test(a_pool_counts_as_a_whole),
         cmocka_unit_test(what_was_begun_goes_on_until_something_else_grows_far_more),
         cmocka_unit_test(one_that_has_ended_is_not),
         cmocka_unit_test(many_programs_that_grow_are_no_more_than_can_be_borne),
