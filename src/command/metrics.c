@@ -5,6 +5,7 @@
 #include "command/metrics_requests.h"
 
 #include "base/clock.h"
+#include "show/fill.h"
 #include "show/json.h"
 #include "show/plot.h"
 
@@ -65,7 +66,6 @@ static const struct show_column requests_columns[] = {
     {"at most", "high", SHOW_SIZE, 0},
     {"leaks", "leaks", SHOW_WORD, 0},
 };
-#define REQUESTS_KEPT_COLUMNS 4
 
 static const struct show_column classes_columns[] = {
     {"class", "class", SHOW_NAME, 0},
@@ -95,6 +95,8 @@ static const struct show_column sites_columns[] = {
     {"readings", "readings", SHOW_COUNT, SHOW_SPARE},
 };
 
+static const char no_readings[] = "no such reading is in the record";
+
 static const struct question {
     const char *word;
     const char *query;
@@ -102,16 +104,21 @@ static const struct question {
     size_t column_count;
     int64_t limit; /* without --top */
     const char *note;
+    const char *nothing; /* where there are no rows */
 } questions[] = {
-    {"latest", "metrics_latest", COLUMNS(latest_columns), 100, NULL},
-    {"trend", "metrics_trend", COLUMNS(trend_columns), PLOT_POINTS_MAX, NULL},
-    {"compare", "metrics_compare", COLUMNS(compare_columns), 0, NULL},
+    {"latest", "metrics_latest", COLUMNS(latest_columns), 100, NULL, no_readings},
+    {"trend", "metrics_trend", COLUMNS(trend_columns), PLOT_POINTS_MAX, NULL, no_readings},
+    {"compare", "metrics_compare", COLUMNS(compare_columns), 0, NULL, no_readings},
     {"requests", "metrics_requests", COLUMNS(requests_columns), 0,
         "The differences are mostly garbage that a GC takes back; they show where memory is used,\n"
         "not what leaks. What a request keeps is told by the heap's floors after full "
-        "collections.\n"},
-    {"classes", "metrics_classes", COLUMNS(classes_columns), 50, NULL},
-    {"sites", "metrics_sites", COLUMNS(sites_columns), 50, NULL},
+        "collections.\n",
+        "no such request is in the record; run --requests follows them, probe sends its own"},
+    {"classes", "metrics_classes", COLUMNS(classes_columns), 50, NULL,
+        "no such class is in the record: it takes two analysed snapshots"},
+    {"sites", "metrics_sites", COLUMNS(sites_columns), 50, NULL,
+        "no such line is in the record: run --live-profile, survivors and timeline --stacks bring "
+        "them"},
 };
 
 static const struct question *find_question(const char *word)
@@ -224,13 +231,15 @@ static int ask_requests(const struct question *question, struct reader *reader,
     const struct answer_question asked = {.query = question->query,
         .columns = question->columns,
         .count = question->column_count,
-        .added = REQUESTS_KEPT_COLUMNS,
+        .added = KEPT_ROUTES_CELLS,
         .more = add_kept,
         .arg = kept};
     if (rc == 0)
         rc = answer_table(reader, &asked, filter, ret, e);
-    if (rc == 0)
+    if (rc == 0) {
+        kept_routes_rest(kept, filter->label, question->column_count, *ret);
         snprintf(ret_note, METRICS_NOTE_SIZE, "%s", kept_routes_note(kept));
+    }
     kept_routes_free(kept);
     return rc;
 }
@@ -256,6 +265,17 @@ int metrics_table(struct reader *reader, const char *word, const struct reader_f
     return ask_question(question, reader, filter, ret, ret_note, e);
 }
 
+static void print_below(
+    const struct question *question, const struct show_out *out, size_t rows, int64_t limit)
+{
+    if (rows == 0)
+        show_page(out, question->nothing);
+    else if (limit > 0 && rows >= (size_t)limit)
+        fprintf(out->file, "… as far as --top %lld goes\n", (long long)limit);
+    if (rows > 0 && question->note)
+        show_page(out, question->note);
+}
+
 static int ask(const struct invocation *in, const struct question *question, struct reader *reader,
     const struct show_out *out, struct err *e)
 {
@@ -274,8 +294,8 @@ static int ask(const struct invocation *in, const struct question *question, str
     }
     if (rc == 0)
         rc = ask_question(question, reader, &filter, &table, note, e);
-    if (rc == 0 && out->format == SHOW_TEXT)
-        fprintf(out->file, "%s", note);
+    if (rc == 0 && out->format == SHOW_TEXT && show_table_rows(table) > 0)
+        show_page(out, note);
     if (rc == 0 && strcmp(question->word, "trend") == 0 && out->format == SHOW_TEXT && out->tty)
         rc = plot_trend(reader, &filter, out, e);
     if (rc == 0 && out->format == SHOW_JSON) {
@@ -294,8 +314,8 @@ static int ask(const struct invocation *in, const struct question *question, str
     } else if (rc == 0) {
         rc = show_table(out, table, e);
     }
-    if (rc == 0 && question->note && out->format == SHOW_TEXT && show_table_rows(table) > 0)
-        fprintf(out->file, "%s", question->note);
+    if (rc == 0 && out->format == SHOW_TEXT)
+        print_below(question, out, show_table_rows(table), filter.limit);
     show_table_free(table);
     return rc;
 }

@@ -12,6 +12,7 @@
 struct kept_route {
     char *method, *path; /* owned */
     struct routes_estimate estimate;
+    bool shown;
 };
 
 struct kept_routes {
@@ -34,7 +35,8 @@ static int judge_target(void *arg, struct floors *floors, struct err *e)
         struct floors_route *route = &floors->routes[i];
         if (!array_more(&kept->routes, kept->count))
             return err_set(e, ERR_NOMEM, "out of memory");
-        kept->routes[kept->count++] = (struct kept_route){route->method, route->path, estimates[i]};
+        kept->routes[kept->count++] = (struct kept_route){
+            .method = route->method, .path = route->path, .estimate = estimates[i]};
         route->method = route->path = NULL; /* they are kept's now */
     }
     kept->floors += summary.floors_used;
@@ -87,10 +89,25 @@ static const struct routes_estimate *find_most(
     return most;
 }
 
+/* Marks all targets' figures of the route as shown; returns the requests of those that were not. */
+static double mark_shown(struct kept_routes *kept, const char *method, const char *route)
+{
+    double requests = 0;
+    for (size_t i = 0; i < kept->count; i++) {
+        struct kept_route *r = &kept->routes[i];
+        if (r->shown || strcmp(r->path, route) != 0 || strcmp(r->method, method) != 0)
+            continue;
+        r->shown = true;
+        requests += r->estimate.requests;
+    }
+    return requests;
+}
+
 void kept_routes_cells(
-    const struct kept_routes *kept, const char *method, const char *route, struct show_table *table)
+    struct kept_routes *kept, const char *method, const char *route, struct show_table *table)
 {
     const struct routes_estimate *r = find_most(kept, method, route);
+    (void)mark_shown(kept, method, route);
     if (!r) {
         show_add_none(table);
         show_add_none(table);
@@ -102,6 +119,25 @@ void kept_routes_cells(
     show_add_integer(table, llround(r->low));
     show_add_integer(table, llround(r->high));
     show_add_word(table, r->together >= 0 ? "cannot be told apart" : r->leaks ? "leaks" : "no");
+}
+
+void kept_routes_rest(
+    struct kept_routes *kept, const char *route, size_t columns, struct show_table *table)
+{
+    for (size_t i = 0; i < kept->count; i++) {
+        const struct kept_route *r = &kept->routes[i];
+        if (r->shown || (route && strcmp(route, r->path) != 0))
+            continue;
+        double requests = mark_shown(kept, r->method, r->path);
+        if (requests <= 0)
+            continue;
+        show_add_word(table, r->method);
+        show_add_word(table, r->path);
+        show_add_integer(table, llround(requests));
+        for (size_t cell = 3; cell < columns - KEPT_ROUTES_CELLS; cell++)
+            show_add_none(table);
+        kept_routes_cells(kept, r->method, r->path, table);
+    }
 }
 
 const char *kept_routes_note(const struct kept_routes *kept)

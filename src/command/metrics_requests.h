@@ -14,8 +14,15 @@ void kept_routes_free(struct kept_routes *kept); /* NULL is fine */
 
 /* Adds the cells bytes_per_request, low, high (SHOW_SIZE) and leaks (SHOW_WORD) of a route: that of
  * the target where it kept most. Nothing known: none, and "unknown". */
-void kept_routes_cells(const struct kept_routes *kept, const char *method, const char *route,
-    struct show_table *table);
+#define KEPT_ROUTES_CELLS 4
+void kept_routes_cells(
+    struct kept_routes *kept, const char *method, const char *route, struct show_table *table);
+
+/* Adds a row of so many columns for each route (or only for `route`) that has had no cells yet: its
+ * requests were counted, as a probe does, and none was recorded. Method, route and number come
+ * first, the cells above last, none between. */
+void kept_routes_rest(
+    struct kept_routes *kept, const char *route, size_t columns, struct show_table *table);
 
 /* One line on the evidence, "" without any. Owned by kept. */
 const char *kept_routes_note(const struct kept_routes *kept);

@@ -88,6 +88,13 @@ for (const node of (process.env.PROBE_NODE ?? '22').split(','))
         const again = await heaptap(t, ws, ['diagnose', '--db', `sqlite:${ws.db}`, '--json']);
         assertExit(again, 0);
         assert.equal(JSON.parse(again.stdout).suspects[0].class, 'CartEntry');
+        // Requests of a probe are counted, not recorded one by one: the routes are there all the same.
+        const kept = await heaptap(t, ws, ['metrics', 'requests', '--db', `sqlite:${ws.db}`, '--json']);
+        assertExit(kept, 0);
+        const cart = JSON.parse(kept.stdout).rows.filter((row) => row.route === '/cart');
+        assert.equal(cart.length, 1, kept.stdout);
+        assert.equal(cart[0].leaks, 'leaks');
+        assert.ok(cart[0].requests >= first['GET /cart'] && cart[0].avg_heap_delta === null);
     });
 
 test('a server without a leak is accused of nothing', async (t) => {
