@@ -28,10 +28,31 @@ static void print_options(const struct command *c)
             printf(" --%s", setting_get((enum setting_id)id)->name);
 }
 
+/* The words that stand in the command's place for one: "init|status|ship" of db, any command's name
+ * of help; none where files or targets are meant. */
+static void print_words(const struct command *c)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
+    size_t length = strspn(c->arguments, letters);
+    if (c == &command_help) {
+        print_command_names(" ");
+        return;
+    }
+    if (length == 0)
+        return;
+    for (const char *word = c->arguments;; word += length + 1) {
+        length = strspn(word, letters);
+        printf("%.*s", (int)length, word);
+        if (word[length] != '|')
+            return;
+        printf(" ");
+    }
+}
+
 static void print_bash(void)
 {
     printf("_heaptap() {\n"
-           "  local word=${COMP_WORDS[COMP_CWORD]} options=\n"
+           "  local word=${COMP_WORDS[COMP_CWORD]} options= words=\n"
            "  if [ \"$COMP_CWORD\" = 1 ]; then\n"
            "    COMPREPLY=($(compgen -W \"");
     print_command_names(" ");
@@ -39,9 +60,13 @@ static void print_bash(void)
     for (const struct command *const *c = command_table; *c; c++) {
         printf("  %s) options=\"", (*c)->name);
         print_options(*c);
+        printf("\" words=\"");
+        print_words(*c);
         printf("\" ;;\n");
     }
     printf("  esac\n"
+           "  if [ \"$COMP_CWORD\" = 2 ] && [ \"$words\" ] && [ \"${word#-}\" = \"$word\" ]; then\n"
+           "    COMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n    return\n  fi\n"
            "  case $word in\n"
            "  -*) COMPREPLY=($(compgen -W \"$options\" -- \"$word\")) ;;\n"
            "  *) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n"
@@ -69,6 +94,8 @@ static void print_zsh(void)
     for (const struct command *const *c = command_table; *c; c++) {
         printf("  %s) _values -w option ", (*c)->name);
         print_options(*c);
+        printf(" ");
+        print_words(*c);
         printf(" ;;\n");
     }
     printf("  esac\n  _files\n}\ncompdef _heaptap heaptap\n");
@@ -79,6 +106,8 @@ static void print_fish(void)
     for (const struct command *const *c = command_table; *c; c++) {
         printf("complete -c heaptap -n __fish_use_subcommand -a %s -d '", (*c)->name);
         print_quoted((*c)->summary);
+        printf("'\ncomplete -c heaptap -n '__fish_seen_subcommand_from %s' -a '", (*c)->name);
+        print_words(*c);
         printf("'\n");
         for (int id = SET_END + 1; id < SET_COUNT; id++) {
             if (!has_setting(*c, (enum setting_id)id))

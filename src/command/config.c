@@ -102,7 +102,7 @@ static int show(const struct invocation *in, struct err *e)
             cJSON_AddStringToObject(entry, "variable", setting_variable(id, variable));
             cJSON_AddItemToArray(list, entry);
         } else {
-            printf("%-20s %-20s %s\n", setting_get(id)->name, text ? value : "-",
+            printf("%-22s %-20s %s\n", setting_get(id)->name, text ? value : "-",
                 settings_source(in->settings, id));
         }
         buf_free(&visible);

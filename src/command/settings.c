@@ -2,6 +2,7 @@
 #include "command/settings.h"
 
 #include "base/text.h"
+#include "command/nearest.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -290,7 +291,8 @@ static int set_value(struct settings *s, enum setting_id id, const char *text, b
     case SETTING_INTEGER: rc = text_parse_integer(text, 1, INT32_MAX, &v.number, e); break;
     }
     if (rc)
-        return err_context(e, "%s (%s)", table[id].name, source);
+        return strcmp(source, "option") == 0 ? err_context(e, "--%s", table[id].name)
+                                             : err_context(e, "%s (%s)", table[id].name, source);
     v.text = strdup(text);
     v.source = strdup(source);
     if (!v.text || !v.source)
@@ -481,6 +483,20 @@ static int read_option(struct settings *s, int option, bool *ret_help, struct er
     return err_set(e, ERR_INTERNAL, "option %d is in no table", option);
 }
 
+static int no_such_option(
+    const struct option_tables *tables, const char *word, const char *command, struct err *e)
+{
+    char name[64];
+    const char *bare = word + strspn(word, "-");
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(bare, "="), bare);
+    struct nearest nearest = nearest_begin(name);
+    for (const struct option *o = tables->longs; o->name; o++)
+        nearest_try(&nearest, o->name);
+    return err_set(e, ERR_USAGE, "there is no option %s here%s%s%s; see heaptap %s --help", word,
+        nearest.found ? ", did you mean --" : "", nearest.found ? nearest.found : "",
+        nearest.found ? "?" : "", command);
+}
+
 static int read_options(struct settings *s, const enum setting_id *allowed, int argc, char **argv,
     bool *ret_help, struct err *e)
 {
@@ -502,8 +518,7 @@ static int read_options(struct settings *s, const enum setting_id *allowed, int 
             rc = err_set(e, ERR_USAGE, "there is no option -%c here; see heaptap %s --help", optopt,
                 argv[0]);
         else if (option == '?')
-            rc = err_set(
-                e, ERR_USAGE, "there is no option %s here; see heaptap %s --help", word, argv[0]);
+            rc = no_such_option(tables, word, argv[0], e);
         else if (option == ':')
             rc = err_set(
                 e, ERR_USAGE, "%s needs a value; see heaptap %s --help", argv[optind - 1], argv[0]);

@@ -97,18 +97,38 @@ void show_json_add(cJSON *to, const char *key, cJSON *item, int *rc)
         cJSON_Delete(item);
 }
 
+/* cJSON indents with tabs, which put a deep answer off the screen. Within texts they are escaped.
+ */
+static int add_with_blanks(struct buf *out, const char *text)
+{
+    int rc = 0;
+    for (size_t length; *text && rc == 0; text += length) {
+        length = strcspn(text, "\t");
+        rc = buf_add(out, text, length);
+        if (rc == 0 && text[length] == '\t') {
+            bool behind_key = length > 0 && text[length - 1] == ':';
+            rc = buf_add_text(out, behind_key ? " " : "  ");
+            length++;
+        }
+    }
+    return rc;
+}
+
 static int print(const struct show_out *o, cJSON *root, int rc, bool indent, struct err *e)
 {
     char *text = NULL;
-    struct buf safe = {0};
+    struct buf safe = {0}, blanks = {0};
     if (rc == 0) {
         text = indent ? cJSON_Print(root) : cJSON_PrintUnformatted(root);
         rc = text ? 0 : ERR_NOMEM;
     }
     if (rc == 0) {
-        size_t length = strlen(text);
-        safe = buf_new(3 * length + 2); /* two bytes become six at most */
-        rc = text_add_visible_json(&safe, text, length);
+        blanks = buf_new(2 * strlen(text) + 2);
+        rc = add_with_blanks(&blanks, text);
+    }
+    if (rc == 0) {
+        safe = buf_new(3 * blanks.length + 2); /* two bytes become six at most */
+        rc = text_add_visible_json(&safe, blanks.data ? blanks.data : "", blanks.length);
     }
     if (rc == 0) {
         fputs(safe.data, o->file);
@@ -117,6 +137,7 @@ static int print(const struct show_out *o, cJSON *root, int rc, bool indent, str
         err_set(e, rc, "out of memory");
     }
     buf_free(&safe);
+    buf_free(&blanks);
     cJSON_free(text);
     cJSON_Delete(root);
     return rc;

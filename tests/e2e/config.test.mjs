@@ -182,12 +182,30 @@ test('a mistyped command or option is told the nearest one, exit code 2', async 
     assertError(
         await heaptap(t, ws, ['config', 'show', '--metrics-intervall', '3s']),
         2,
-        /metrics-intervall/
+        /no option --metrics-intervall here, did you mean --metrics-interval\?;/
     );
+    assertError(await heaptap(t, ws, ['run', '--durration=3s']), 2, /--durration=3s here, did you mean --duration\?;/);
+    assertError(await heaptap(t, ws, ['run', '--zzzzzzzzzz']), 2, /--zzzzzzzzzz here; see heaptap run --help/);
+    assertError(await heaptap(t, ws, ['run', '--duration', '5']), 2, /heaptap run: --duration: "5" is not a duration/);
     assertError(await heaptap(t, ws, ['config']), 2, /show/);
     assertError(await heaptap(t, ws, ['version', '--duration', '3s']), 2, /duration/);
     assertError(await heaptap(t, ws, ['\u001b[31mred']), 2);
     assertExit(await heaptap(t, ws, []), 2);
+});
+
+test('bash completes the words of commands that take such, and options', async (t) => {
+    const ws = workspace(t);
+    const script = `source <("$0" completion bash)
+        for line in 'db s' 'metrics ' 'config ' 'help dia' 'run --durat' 'summary /nowhere/'; do
+            IFS=' ' read -ra COMP_WORDS <<<"heaptap $line"
+            case $line in *' ') COMP_WORDS+=('') ;; esac
+            COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); COMPREPLY=(); _heaptap; echo "\${COMPREPLY[*]}"
+        done`;
+    const run = start(t, 'bash', ['-c', script, binary], { env: ws.env });
+    await run.done;
+    assert.deepEqual(run.stdout.split('\n'), [
+        'status ship', 'latest trend compare requests classes sites', 'show', 'diagnose', '--duration', '', '',
+    ]);
 });
 
 test('every command has a help page with examples', async (t) => {

@@ -230,6 +230,8 @@ test('quotes and brackets hold a command together, and what is never closed is n
         'eval (2 > 1) || 0',
         "eval 'open",
         "eval 'next'",
+        'eval (',
+        "eval 'last' + {",
     ].join('\n');
     const run = await attach(t, ws, target, ['--json'], { input });
     const answers = jsonLines(run.stdout);
@@ -242,6 +244,8 @@ test('quotes and brackets hold a command together, and what is never closed is n
             true,
             'the quote \' at column 6 of "eval \'open" is never closed',
             'next',
+            'the bracket ( at column 6 of "eval (" is never closed',
+            'the bracket { at column 15 of "eval \'last\' + {" is never closed',
         ]
     );
 });

@@ -264,6 +264,20 @@ static void json_of_a_table_is_valid_and_exact(void **state)
     cJSON_Delete(rows);
 }
 
+static void json_on_a_terminal_is_indented_by_blanks(void **state)
+{
+    (void)state;
+    struct sheet s;
+    struct err e = ERR_NONE;
+    int rc = 0;
+    cJSON *root = show_json_object(NULL, NULL, &rc);
+    show_json_word(show_json_object(root, "a", &rc), "b", "c:\td", &rc);
+    sheet_open(&s, SHOW_JSON, 80, true);
+    s.out.tty = true;
+    assert_int_equal(show_json(&s.out, root, rc, &e), 0);
+    sheet_assert(&s, "{\n  \"a\": {\n    \"b\": \"c:\\td\"\n  }\n}\n");
+}
+
 static void integers_stay_integers(void **state)
 {
     (void)state;
@@ -511,6 +525,7 @@ int main(void)
         cmocka_unit_test(csv_is_read_by_other_programs),
         cmocka_unit_test(csv_quotes_what_would_break_a_row),
         cmocka_unit_test(json_of_a_table_is_valid_and_exact),
+        cmocka_unit_test(json_on_a_terminal_is_indented_by_blanks),
         cmocka_unit_test(integers_stay_integers),
         cmocka_unit_test(names_are_cut_in_the_middle),
         cmocka_unit_test(progress_says_rate_and_forecast),

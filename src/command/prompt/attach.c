@@ -85,8 +85,8 @@ static int converse(struct session *s, int *code, struct err *e)
         if (answer == EDITOR_LINE) {
             rc = take_line(s, &pending, line, code, e);
         } else if (answer == EDITOR_END) {
-            if (pending.length) /* it is said what is open */
-                *code = *code ? *code : prompt_execute_all(s, pending.data);
+            int failed = pending.length ? prompt_execute_all(s, pending.data) : 0;
+            *code = *code ? *code : failed; /* it is said what is open */
             if (s->terminal)
                 puts("");
             s->quit = true;

@@ -102,12 +102,14 @@ int script_next(const char **cursor, const char **ret_text, size_t *ret_length, 
     enum ending ending = scan_command(text, &length, &s);
     *cursor = text + length;
     if (ending != ENDED) {
-        size_t at = s.quote ? s.quoted_at : s.opened_at[s.depth - 1];
-        *cursor = text + strcspn(text, "\n");
+        size_t line = strcspn(text, "\n");
+        /* What is open on its first line; later ones may not belong to it. */
+        bool quote = s.depth == 0 || (s.quote && s.quoted_at < line);
+        size_t at = quote ? s.quoted_at : s.opened_at[0];
+        *cursor = text + line;
         return err_set(e, ERR_USAGE, "the %s %c at column %zu of \"%.*s%s\" is never closed",
-            s.quote ? "quote" : "bracket", text[at], at + 1,
-            (int)(strcspn(text, "\n") < 60 ? strcspn(text, "\n") : 60), text,
-            strcspn(text, "\n") > 60 ? "…" : "");
+            quote ? "quote" : "bracket", text[at], at + 1, (int)(line < 60 ? line : 60), text,
+            line > 60 ? "…" : "");
     }
     while (length > 0 && is_blank(text[length - 1]))
         length--;
