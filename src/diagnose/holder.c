@@ -293,69 +293,95 @@ static int name_of_block(struct naming *n, uint32_t context, uint32_t held, stru
     return rc == 0 ? 0 : no_memory(e);
 }
 
+/* The edge is the first above the holder: it may lead into an emitter's lists. */
+static int find_emitter(struct naming *n, uint32_t edge, struct err *e)
+{
+    uint32_t source = heap_edge_source(n->h, edge);
+    int rc = name_listeners(n, source, edge, e);
+    if (rc == 0 && n->emitter == HEAP_NONE && naming_edge(n->h, edge, &n->name) == 0 &&
+        naming_text_is(&n->name, "_events")) { /* single listeners, an event each */
+        n->kind = HOLDER_LISTENERS;
+        n->emitter = source;
+    }
+    return rc;
+}
+
+/* The name is the edge's, unless it is already that of an event. */
+static int take_name(struct naming *n, uint32_t edge, struct err *e)
+{
+    struct buf kept = n->name;
+    n->name = buf_new(NAMING_BYTES);
+    int rc = name_edge(n, edge);
+    if (n->event && kept.length) {
+        buf_free(&n->name);
+        n->name = kept;
+    } else {
+        buf_free(&kept);
+    }
+    return rc == 0 ? name_owner(n, e) : no_memory(e);
+}
+
+/* An edge with a name leads to an emitter, from which the way goes on (*ret_on), or its name is
+ * taken, and *ret_on is HEAP_NONE. */
+static int follow_name(struct naming *n, uint32_t edge, bool first, uint32_t *ret_on, struct err *e)
+{
+    uint32_t source = heap_edge_source(n->h, edge);
+    *ret_on = HEAP_NONE;
+    if (n->emitter == HEAP_NONE && is_event_map(n, edge)) {
+        *ret_on = source;
+        return become_listeners(n, source) == 0 ? 0 : no_memory(e);
+    }
+    if (n->emitter == HEAP_NONE && first) {
+        int rc = find_emitter(n, edge, e);
+        if (rc != 0 || n->emitter != HEAP_NONE) {
+            *ret_on = n->emitter;
+            return rc;
+        }
+    }
+    return take_name(n, edge, e);
+}
+
+/* From an edge without a name to what is above it; *ret_on is HEAP_NONE at the top. */
+static int climb_over(struct naming *n, uint32_t at, uint32_t edge, uint32_t *ret_on, struct err *e)
+{
+    uint32_t above = n->lifted[heap_edge_source(n->h, edge)];
+    *ret_on = HEAP_NONE;
+    if (naming_key(n->h, edge, &n->key) != 0)
+        return no_memory(e);
+    if (frontier_rank(n->h, above) == FRONTIER_ROOTS || above == at)
+        return 0;
+    if (frontier_rank(n->h, above) == FRONTIER_CONTEXT)
+        return name_of_block(n, above, at, e);
+    *ret_on = above;
+    return buf_addf(&n->where, "%san entry of %s", n->where.length ? ", in " : "",
+               naming_class(n->h, above)) == 0
+               ? 0
+               : no_memory(e);
+}
+
 /* Climbs from the holder to something with a name. */
 static int find_name(struct naming *n, uint32_t holder, struct err *e)
 {
     uint32_t at = holder;
-    for (int step = 0, climbed = 0; step < CLIMB_MAX; step++) {
+    for (int step = 0, along = 0; step < CLIMB_MAX && at != HEAP_NONE;) {
         uint32_t edge;
         enum naming_worth worth;
         int rc = naming_find(n->h, n->born, at, &edge, &worth, e);
         if (rc != 0 || edge == HEAP_NONE)
             return rc;
-        uint32_t source = heap_edge_source(n->h, edge);
         if (n->edge == HEAP_NONE)
             n->edge = edge;
         /* Along a list to its head, which has the name. */
-        if (worth >= NAMING_NAME && n->emitter == HEAP_NONE && climbed++ < LIST_MAX &&
+        if (worth >= NAMING_NAME && n->emitter == HEAP_NONE && along++ < LIST_MAX &&
             is_link(n, edge, at)) {
-            at = source;
-            step--;
+            at = heap_edge_source(n->h, edge);
             continue;
         }
-        if (worth >= NAMING_NAME) {
-            if (n->emitter == HEAP_NONE && is_event_map(n, edge)) {
-                rc = become_listeners(n, source);
-                if (rc != 0)
-                    return no_memory(e);
-                at = source;
-                continue;
-            }
-            if (n->emitter == HEAP_NONE && step == 0) {
-                rc = name_listeners(n, source, edge, e);
-                if (rc == 0 && n->emitter == HEAP_NONE && naming_edge(n->h, edge, &n->name) == 0 &&
-                    naming_text_is(&n->name, "_events")) { /* single listeners, an event each */
-                    n->kind = HOLDER_LISTENERS;
-                    n->emitter = source;
-                }
-                if (rc == 0 && n->emitter != HEAP_NONE) {
-                    at = n->emitter;
-                    continue;
-                }
-            }
-            struct buf kept = n->name;
-            n->name = buf_new(NAMING_BYTES);
-            if (rc == 0)
-                rc = name_edge(n, edge);
-            if (n->event && kept.length) { /* the event stays the name */
-                buf_free(&n->name);
-                n->name = kept;
-            } else {
-                buf_free(&kept);
-            }
-            return rc == 0 ? name_owner(n, e) : no_memory(e);
-        }
-        if ((rc = naming_key(n->h, edge, &n->key)) != 0)
-            return no_memory(e);
-        uint32_t above = n->lifted[source];
-        if (frontier_rank(n->h, above) == FRONTIER_ROOTS || above == at)
-            return 0;
-        if (frontier_rank(n->h, above) == FRONTIER_CONTEXT)
-            return name_of_block(n, above, at, e);
-        at = above;
-        if (buf_addf(&n->where, "%san entry of %s", n->where.length ? ", in " : "",
-                naming_class(n->h, at)) != 0)
-            return no_memory(e);
+        rc = worth >= NAMING_NAME ? follow_name(n, edge, step == 0, &at, e)
+                                  : climb_over(n, at, edge, &at, e);
+        if (rc != 0)
+            return rc;
+        step++;
     }
     return 0;
 }
