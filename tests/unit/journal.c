@@ -303,7 +303,7 @@ static void foreign_and_newer_files_are_refused(void **state)
     lite_close(db);
     refuses(NULL, "newer");
     snprintf(path, sizeof path, "%s", folder);
-    refuses(NULL, "cannot open");
+    refuses(NULL, "that is a folder");
     snprintf(path, sizeof path, "%s/empty.db", folder);
     struct journal *j = NULL;
     struct journal_options options = {.path = path, .no_migrate = true};
