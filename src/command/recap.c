@@ -47,7 +47,22 @@ static void print_growth(
     fprintf(out->file, "\n");
 }
 
-static void print_target(const struct show_out *out, const struct run_target *t)
+/* Whether another thread of the target's process has had requests. */
+static bool serves_elsewhere(const struct run *r, const struct run_target *t)
+{
+    for (size_t i = 0; i < run_target_count(r); i++) {
+        const struct run_target *other = run_target_at(r, i);
+        if (other == t || !t->identity.pid || other->identity.pid != t->identity.pid)
+            continue;
+        for (size_t k = 0; k < other->requests.route_count; k++)
+            if (other->requests.routes[k].requests)
+                return true;
+    }
+    return false;
+}
+
+static void print_target(
+    const struct show_out *out, const struct run *r, const struct run_target *t)
 {
     char name[RECAP_NAME_SIZE], pause[TEXT_SHORT];
     struct err e = ERR_NONE;
@@ -73,7 +88,7 @@ static void print_target(const struct show_out *out, const struct run_target *t)
             t->last_floor_ms - t->first_floor_ms);
     if (t->identity.kind != TARGET_WORKER) /* it is the whole process' */
         print_growth(out, "resident memory", t->first_rss, t->last_rss, 0);
-    recap_requests_text(out, &t->requests, "--gc-floor 30s");
+    recap_requests_text(out, &t->requests, serves_elsewhere(r, t), "--gc-floor 30s");
     for (int i = 0; i < 2; i++) {
         const char *path = i == 0 ? t->first_file : t->last_file;
         if (!path)
@@ -127,7 +142,7 @@ static int summary_text(
     fprintf(out->file, "\n");
     int rc = 0;
     for (size_t i = 0; i < count && rc == 0; i++) {
-        print_target(out, run_target_at(r, i));
+        print_target(out, r, run_target_at(r, i));
         rc = print_grown(out, r, i, e);
     }
     return rc ? rc : show_out_finish(out, e);

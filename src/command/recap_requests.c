@@ -161,7 +161,7 @@ static void print_verdict(
 }
 
 void recap_requests_text(
-    const struct show_out *out, const struct run_requests *q, const char *forced_by)
+    const struct show_out *out, const struct run_requests *q, bool elsewhere, const char *forced_by)
 {
     struct judged j;
     struct err e = ERR_NONE;
@@ -170,8 +170,10 @@ void recap_requests_text(
     if (requests_of(q) == 0) {
         if (q->was_followed)
             fprintf(out->file,
-                "    no request was seen: it had none, or another process serves (a proxy, a "
-                "cluster's worker)\n");
+                elsewhere
+                    ? "    no request was seen: those of the process enter at another thread\n"
+                    : "    no request was seen: it had none, or another process serves (a "
+                      "proxy, a cluster's worker)\n");
         return;
     }
     fprintf(out->file, "    %s requests, %s recorded, %s given up by clients",

@@ -8,8 +8,9 @@
 /* Adds an object "requests" to a target's. Nothing if its requests were not followed. */
 void recap_requests_json(cJSON *target, const struct run_requests *q, int *rc);
 
-/* Prints lines. The same. forced_by: what the user can do for a full collection. */
-void recap_requests_text(
-    const struct show_out *out, const struct run_requests *q, const char *forced_by);
+/* Prints lines. The same. elsewhere: another thread of the process had requests. forced_by: what
+ * the user can do for a full collection. */
+void recap_requests_text(const struct show_out *out, const struct run_requests *q, bool elsewhere,
+    const char *forced_by);
 
 #endif

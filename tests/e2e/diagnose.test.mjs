@@ -211,6 +211,21 @@ test('memory outside of the heap is rss-only, and what a snapshot takes is none 
     }
 });
 
+// Resident memory is of all threads: what grew in a worker's heap was native memory of the main thread.
+test('the memory of a process is not blamed on a thread that has no part in it', async (t) => {
+    for (const [heap, native, wanted] of [[4, 0, ['leak', 'js-heap', 2]], [0, 4, ['leak', 'rss-only', 1]]]) {
+        const ws = workspace(t);
+        const readings = Array.from({ length: 12 }, (_, i) => ({ label: 'after-gc', external: 2,
+            rss: 120 + (heap + native) * i + (i % 3) * 0.4 }));
+        await readingsRecord(t, ws, readings.map((reading) => ({ ...reading, heap: 10, total: 14 })),
+            readings.map((reading, i) => ({ ...reading, heap: 20 + heap * i, total: 24 + heap * i })));
+        const answer = await again(t, ws);
+        assert.deepEqual([answer.verdict, answer.memory_kind, answer.evidence.target_id], wanted, JSON.stringify(answer));
+        const [other] = answer.notes.filter((note) => /^target \d/.test(note));
+        assert.match(other, heap ? /^target 1, server.js \(pid 4711\): no-leak/ : /^target 2, \[worker 1\] of worker.js .*: no-leak/);
+    }
+});
+
 test('evidence that is not there is said, with the right exit code', async (t) => {
     const ws = workspace(t);
     const db = `sqlite:${ws.db}`;

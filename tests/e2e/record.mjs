@@ -45,8 +45,9 @@ export async function hostileRecord(t, ws) {
     sqlite(ws.db, `BEGIN;\n${lines.join(';\n')};\nCOMMIT;`);
 }
 
-// A record of readings alone, ten seconds apart: each is { label, heap, total, external, rss } in MB.
-export async function readingsRecord(t, ws, readings) {
+// A record of readings alone, ten seconds apart: each is { label, heap, total, external, rss } in MB. With
+// readings of a worker it is target 2.
+export async function readingsRecord(t, ws, readings, worker = []) {
     assertExit(await heaptap(t, ws, ['db', 'init', '--db', `sqlite:${ws.db}`]), 0);
     const run = '00000000-0000-4000-8000-000000000002';
     const at = (seconds) => new Date(Date.UTC(2026, 0, 1) + seconds * 1000).toISOString();
@@ -55,9 +56,12 @@ export async function readingsRecord(t, ws, readings) {
             VALUES ('${run}', 1, '${at(0)}', '${at(0)}', '${at(10 * readings.length)}', 'ended', 'here', 'heaptap run')`,
         `INSERT INTO target_states (run_id, seq, target_id, created_at, kind, title, address, runtime, runtime_version, pid, state)
             VALUES ('${run}', 1, 1, '${at(0)}', 'node', 'server.js', '9229', 'node', 'v22.0.0', 4711, 'detached')`,
-        ...readings.map(({ label, heap, total, external, rss }, i) =>
+        ...[readings, worker].flatMap((list, of) => list.map(({ label, heap, total, external, rss }, i) =>
             `INSERT INTO memory_metrics (run_id, seq, target_id, created_at, label, heap_used, heap_total, external, rss)
-                VALUES ('${run}', ${i + 1}, 1, '${at(10 * i)}', '${label}', ${heap}, ${total}, ${external}, ${rss})`),
+                VALUES ('${run}', ${1000 * of + i + 1}, ${of + 1}, '${at(10 * i + of)}', '${label}', ${heap}, ${total}, ${external}, ${rss})`)),
     ];
+    if (worker.length)
+        lines.push(`INSERT INTO target_states (run_id, seq, target_id, parent_target_id, created_at, kind, title, url, address, runtime, runtime_version, pid, state)
+            VALUES ('${run}', 2, 2, 1, '${at(0)}', 'worker', '[worker 1]', 'file:///app/worker.js', '9229', 'node', 'v22.0.0', 4711, 'detached')`);
     sqlite(ws.db, `BEGIN;\n${lines.join(';\n')};\nCOMMIT;`);
 }

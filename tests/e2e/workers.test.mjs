@@ -82,6 +82,7 @@ for (const [node, kind, elsewhere] of [['18', 'serves', false], ['26', 'posted',
         await load(target, run).catch((error) => assert.ok(run.over, error));
         await run.done;
         assertExit(run, 0);
+        assert.match(run.stdout, /no request was seen: those of the process enter at another thread/);
         const again = await heaptap(t, ws, ['diagnose', '--db', `sqlite:${ws.db}`, '--json'], { timeout: HUNG });
         assertExit(again, 0);
         assertOrders(JSON.parse(again.stdout), { elsewhere });

@@ -22,7 +22,7 @@ static int put_top(struct session *s, const struct prompt_call *c, struct err *e
     if (t->requests.route_count == 0)
         return err_set(
             e, ERR_USAGE, "no request was seen yet: requests on follows them, then use the server");
-    recap_requests_text(&c->out, &t->requests, "gc");
+    recap_requests_text(&c->out, &t->requests, false, "gc");
     return 0;
 }
 
