@@ -9,8 +9,13 @@
 //   tests/bench/requests/requests.mjs [--node 20,24,26] [--server http,express] [--rounds 9] [--seconds 2]
 //       [--modes counting,rows,default]
 //
-// --what live measures the live profile in the same way: nothing attached, attached without it, and
-// with it (give it --seconds 10: its first reading comes after 7.5 s, and belongs to its price).
+// --what live measures the live profile in the same way: attached without it; sampling, with its readings
+// put off beyond the round, which is what a server pays all the time; and readings, one every five seconds.
+// reading_ms is the CPU time that one reading costs the target, the difference of these two by the number of
+// readings that fell in the round: the collection, and compiling again what V8 drops in it. long_run_percent
+// is what a busy server pays in the long run, when a reading comes once a minute: added_us of sampling, and
+// a minute's reading. --modes live, by itself, is a run as it begins: its first readings come after 7.5, 22.5
+// and 52.5 s, so a short round has more than its share of them. Give it --seconds 10.
 //
 // --what allocations measures what records allocations: sampling (survivors, a sample every 32 KB), tracking
 // (timeline) and stacks (timeline --stacks), each while it records. Give it --modes and few rounds.
@@ -62,7 +67,9 @@ const modes = values.what === 'allocations' ? {
 } : values.what === 'live' ? {
     without: null,
     attached,
-    live: [],
+    sampling: ['--live-profile-interval', '1h'],
+    readings: ['--live-profile-interval', '5s'],
+    ...(values.modes?.split(',').includes('live') && { live: [] }),
 } : {
     without: null,
     attached,
@@ -90,7 +97,7 @@ function started(file, args, pattern) {
         child.on('exit', () => reject(new Error(`${file} ended:\n${text}`)));
     });
     child.over = new Promise((resolve) => child.on('exit', resolve));
-    return { child, ready };
+    return { child, ready, count: (word) => text.split(word).length - 1 };
 }
 
 function cpuMicroseconds(pid) {
@@ -122,16 +129,28 @@ async function measure(target, pid, mode) {
     }
     const inside = (verb) => mode === 'bare' && run(heaptap, ['attach', target.port, '-c', channels(verb)]);
     inside('subscribe');
-    await load(target.url, 1); // the hook is compiled in it
-    const before = cpuMicroseconds(pid);
+    // The hook is compiled in it; after a reading, which the end of a run makes too, all the server is.
+    await load(target.url, values.what === 'live' ? 3 : 1);
+    const floors = () => follower?.count('"label":"after-gc"') ?? 0;
+    const before = cpuMicroseconds(pid), floorsBefore = floors();
     const { requests, p99 } = await load(target.url, values.seconds);
     const cost = (cpuMicroseconds(pid) - before) / requests;
+    const readings = floors() - floorsBefore;
     inside('unsubscribe');
     if (follower) {
         follower.child.kill('SIGINT');
         await follower.child.over;
     }
-    return { cost, p99, rate: requests / values.seconds };
+    return { cost, p99, requests, readings, rate: requests / values.seconds };
+}
+
+// What the live profile costs when a minute has one reading.
+function inTheLongRun({ without, sampling, readings }) {
+    if (!sampling || !readings) return undefined;
+    const each = readings.map((round, i) => (round.cost - sampling[i].cost) * round.requests / round.readings);
+    const reading = median(each.filter(Number.isFinite));
+    const added = median(sampling.map((round, i) => (round.cost - without[i].cost) / without[i].cost));
+    return { reading_ms: round(reading / 1000, 0), long_run_percent: round(100 * (added + reading / 60e6)) };
 }
 
 const median = (list) => [...list].sort((a, b) => a - b)[list.length >> 1];
@@ -161,6 +180,7 @@ for (const server of values.server.split(','))
                     Math.min(...results.without.map((r) => r.cost))),
                 over_bare: results.bare && round(median(results[mode].map((r, i) => r.cost - results.bare[i].cost))),
                 rate: round(of('rate'), 0), p99_ms: round(of('p99')),
+                ...(mode === 'readings' && inTheLongRun(results)),
             }));
         }
         program.child.kill('SIGKILL');
