@@ -56,11 +56,11 @@ static const struct show_column tables_columns[] = {
 };
 
 static const struct show_column runs_columns[] = {
-    {"run", "run_id", SHOW_WORD, 0},
-    {"label", "label", SHOW_NAME, 0},
+    {"run", "run_id", SHOW_NAME, 0}, /* --run takes its beginning */
+    {"label", "label", SHOW_NAME, SHOW_SPARE},
     {"state", "state", SHOW_WORD, 0},
     {"started", "started_at", SHOW_TIME, 0},
-    {"ended", "ended_at", SHOW_TIME, 0},
+    {"ended", "ended_at", SHOW_TIME, SHOW_SPARE},
     {"metrics", "metrics_rows", SHOW_COUNT, 0},
     {"lost", "lost_rows", SHOW_COUNT, 0},
     {"parked", "rows_parked", SHOW_COUNT, 0},
@@ -71,12 +71,12 @@ static const struct show_column captures_columns[] = {
     {"capture", "snapshot_id", SHOW_COUNT, 0},
     {"target", "target_id", SHOW_COUNT, 0},
     {"state", "state", SHOW_WORD, 0},
-    {"trigger", "trigger", SHOW_WORD, 0},
-    {"forecast by", "forecast_by", SHOW_WORD, 0},
-    {"pause foreseen ms", "forecast_pause_ms", SHOW_NUMBER, 0},
-    {"pause ms", "pause_ms", SHOW_NUMBER, 0},
-    {"memory foreseen", "forecast_memory", SHOW_SIZE, 0},
-    {"memory", "memory", SHOW_SIZE, 0},
+    {"trigger", "trigger", SHOW_WORD, SHOW_SPARE},
+    {"forecast by", "forecast_by", SHOW_WORD, SHOW_SPARE},
+    {"pause foreseen ms", "forecast_pause_ms", SHOW_MEAN, 0},
+    {"pause ms", "pause_ms", SHOW_MEAN, 0},
+    {"memory foreseen", "forecast_memory", SHOW_SIZE, SHOW_SPARE},
+    {"memory", "memory", SHOW_SIZE, SHOW_SPARE},
     {"file", "bytes", SHOW_SIZE, 0},
     {"reason", "reason", SHOW_NAME, 0},
 };

@@ -384,7 +384,7 @@ static int print_changes(
     const struct show_out *o, const struct changes *c, size_t top, struct err *e)
 {
     static const struct show_column bytes[] = {{"OLD", "old_bytes", SHOW_SIZE, 0},
-        {"NEW", "new_bytes", SHOW_SIZE, 0}, {"DELTA", "delta_bytes", SHOW_DELTA, 0}};
+        {"NEW", "new_bytes", SHOW_SIZE, 0}, {"DELTA", "delta_bytes", SHOW_GROWTH, 0}};
     struct show_column columns[COLUMNS_MAX];
     struct show_table *t = new_table(o, columns, bytes, sizeof bytes / sizeof *bytes);
     for (size_t i = 0; i < c->count && i < top; i++) {
@@ -407,6 +407,8 @@ static int print_changes(
         }
     } else {
         rc = show_table(o, t, e);
+        if (rc == 0 && c->count == 0 && o->format == SHOW_TEXT)
+            fprintf(o->file, "no line's live bytes differ\n");
     }
     show_table_free(t);
     return rc;

@@ -15,6 +15,7 @@
 #define LIBRARY_SHARE 0.5 /* of the suspect's growth, for a line of the runtime itself */
 #define CLASS_LEAST   4   /* letters of a class's name that say something within another name */
 #define OTHERS_SHARE  0.3 /* of its score: a line that fits another suspect better */
+#define OTHERS_GROWTH 2   /* times its growth: another's line that grows more has not made it */
 
 /* Sites of one line, a range of the sorted list. */
 struct line {
@@ -173,8 +174,11 @@ static double share_of_others(
             continue;
         if (!is_of(s, line) && is_of(&d->suspects[i], line))
             return 0;
-        if (!makes(l, s, line) && makes(l, &d->suspects[i], line))
-            share = OTHERS_SHARE;
+        if (makes(l, s, line) || !makes(l, &d->suspects[i], line))
+            continue;
+        if (self > i && line->growth > OTHERS_GROWTH * (double)s->retained_growth)
+            return 0;
+        share = OTHERS_SHARE;
     }
     return share;
 }

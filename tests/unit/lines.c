@@ -101,6 +101,25 @@ static void a_closure_s_line_is_the_function_around_it(void **state)
     diagnosis_free(d);
 }
 
+/* Of a cache that has filled a little beside a leak the only sampled line is the leak's. */
+static void a_small_suspect_is_not_said_to_be_made_where_another_class_is(void **state)
+{
+    struct evidence_site sites[] = {site("Session/<anonymous>", APP, 18, 500000)};
+    struct diagnosis *d = one_suspect("Session", &handler);
+    (void)state;
+    assert_true(array_more(&d->suspects, 1));
+    d->suspect_count = 2;
+    struct diagnosis_place *place = calloc(1, sizeof *place);
+    *place =
+        (struct diagnosis_place){diagnosis_text("", 0), diagnosis_text(APP, strlen(APP)), 28, 1};
+    d->suspects[1] = (struct diagnosis_suspect){.class_name = diagnosis_text("{key}", 5),
+        .holder = {.place = place},
+        .retained_growth = 70000};
+    assert_int_equal(first(d, sites, 1)->line, 18);
+    assert_int_equal(d->suspects[1].site_count, 0);
+    diagnosis_free(d);
+}
+
 static void one_letter_of_a_minified_class_is_in_every_name(void **state)
 {
     struct evidence_site sites[] = {site("render", APP, 1, 20000), site("r", APP, 9, 15000)};
@@ -146,6 +165,7 @@ int main(void)
         cmocka_unit_test(what_a_provider_makes_is_its_own),
         cmocka_unit_test(without_a_line_of_the_program_a_package_s_own_stands),
         cmocka_unit_test(a_closure_s_line_is_the_function_around_it),
+        cmocka_unit_test(a_small_suspect_is_not_said_to_be_made_where_another_class_is),
         cmocka_unit_test(one_letter_of_a_minified_class_is_in_every_name),
         cmocka_unit_test(stacks_of_the_record_are_read_and_broken_ones_are_none),
     };
