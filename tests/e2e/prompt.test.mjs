@@ -355,7 +355,7 @@ test('recordings, requests, set and the record work together', async (t) => {
             'timeline stop',
             'requests on',
             hit,
-            'eval await new Promise((d) => setTimeout(d, 1500)), 1',
+            'eval await new Promise((d) => setTimeout(d, 4000)), 1',
             'requests top',
             'requests off',
             'requests on',
