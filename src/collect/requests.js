@@ -524,24 +524,12 @@
         }
     }
     const flows = new Map(); // socket to Flow, until the socket's close
-    // A request often ends before another one begins.
-    let lastSocket = null;
-    let lastFlow = null;
-    function flowOf(socket) {
-        if (socket === lastSocket) return lastFlow;
-        const flow = flows.get(socket);
-        if (flow !== undefined) {
-            lastSocket = socket;
-            lastFlow = flow;
-        }
-        return flow;
-    }
 
     function onStart(message) {
         try {
             const { request, socket } = message;
             const timed = --untimed <= 0 ? now() : 0;
-            let flow = flowOf(socket);
+            let flow = flows.get(socket);
             if (flow === undefined) {
                 flow = new Flow();
                 flows.set(socket, flow);
@@ -588,7 +576,7 @@
     function onFinish(message) {
         try {
             const { request, socket } = message;
-            const flow = flowOf(socket);
+            const flow = flows.get(socket);
             if (flow === undefined || flow.request !== request) return; // older than the hook
             const timed = --untimed <= 0 ? now() : 0;
             const { row, pattern } = flow;
@@ -611,7 +599,6 @@
     function onSocketClose() {
         const flow = flows.get(this);
         flows.delete(this);
-        lastSocket = null;
         try {
             for (; flow !== undefined && flow.request !== null; flow.next()) {
                 aborted++;
@@ -627,7 +614,7 @@
         try {
             const { request, route } = message;
             const raw = request?.raw;
-            const flow = flowOf(raw?.socket);
+            const flow = flows.get(raw?.socket);
             if (flow === undefined || typeof route?.url !== 'string') return;
             if (flow.request === raw) flow.pattern = route.url;
             else for (const behind of flow.rest ?? [])
@@ -792,7 +779,6 @@
             for (const [channel, fn] of subscriptions) channel.unsubscribe(fn);
             for (const socket of flows.keys()) socket.removeListener('close', onSocketClose);
             flows.clear();
-            lastSocket = lastFlow = null;
             streams.clear();
             methods.clear();
             if (globalThis[mark] === hook) delete globalThis[mark];

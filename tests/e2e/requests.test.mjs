@@ -360,6 +360,24 @@ test('an expression that is none is an error that names it, and the run goes on'
     assertError(await heaptap(t, ws, ['run', '--gc-floor', '5', ...ws.own]), 2, /gc-floor/);
 });
 
+test('the way to what the app holds does not lead through the hook, with connections open', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t, { node: '22' });
+    const run = await follow(t, ws, target);
+    const agent = new http.Agent({ keepAlive: true });
+    t.after(() => agent.destroy());
+    for (let i = 0; i < 20; i++)
+        await new Promise((resolve) => http.get(`${target.url}/page`, { agent }, (r) => r.resume().on('end', resolve)));
+    await run.followed(20);
+    const file = ws.path('followed.heapsnapshot');
+    assertExit(await heaptap(t, ws, ['snapshot', '--force', '-o', file, String(target.port)]), 0);
+    const way = await heaptap(t, ws, ['retainers', '--class', '^SessionState$', file]);
+    assertExit(way, 0);
+    assert.match(way.stdout, /sessionsById: Map/);
+    assert.doesNotMatch(way.stdout, /heaptap/);
+    await run.end();
+});
+
 test('killed, heaptap leaves a hook that ends itself', async (t) => {
     for (const node of ['18', '26']) {
         const ws = workspace(t);
