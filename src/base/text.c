@@ -284,6 +284,11 @@ size_t text_columns(const char *text, size_t length)
     return columns;
 }
 
+bool text_is_file_url(const char *url)
+{
+    return url && (url[0] == '/' || strncmp(url, "file:", 5) == 0);
+}
+
 char *text_format(const char *format, ...)
 {
     char *text = NULL;

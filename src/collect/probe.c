@@ -390,8 +390,8 @@ static bool wants_snapshot(const struct probe *p)
 /* Workers that run one file are one program; those of a text that was handed over may be any. */
 static const char *program_of(const struct run_target *t)
 {
-    bool file = t->identity.url[0] == '/' || strncmp(t->identity.url, "file:", 5) == 0;
-    return t->identity.kind == TARGET_WORKER && file ? t->identity.url : NULL;
+    const char *url = t->identity.url;
+    return t->identity.kind == TARGET_WORKER && text_is_file_url(url) ? url : NULL;
 }
 
 static int choose_images(struct probe *p, struct err *e)

@@ -119,7 +119,8 @@ static const char tail[] =
     ".SH EXIT STATUS\n.TP\n0\nDone.\n.TP\n1\nA leak or threshold was found, and \\-\\-exit\\-code "
     "was given.\n"
     ".TP\n2\nWrong usage.\n.TP\n3\nThe target cannot be reached, or was lost.\n"
-    ".TP\n4\nA capture failed or was refused.\n.TP\n5\nThe database.\n"
+    ".TP\n4\nA capture failed or was refused, or a file cannot be read or written.\n.TP\n5\nThe "
+    "database, or a run that is not in it.\n"
     ".TP\n6\nA bad or truncated file.\n.TP\n124\nA \\-\\-timeout passed.\n"
     ".TP\n130, 143\nEnded by a second SIGINT or SIGTERM; the first one ends it normally.\n";
 

@@ -23,7 +23,7 @@ struct blocks {
     size_t from;
     struct level levels[LEVELS_MAX];
     int depth;
-    struct token before, previous, now;
+    struct token previous, now;
     bool was_statement; /* the round brackets that closed last */
     bool class_begun;   /* the keyword has come, the body has not */
 };
@@ -33,27 +33,16 @@ static bool is_plain(const char *class)
     return strcmp(class, "Object") == 0 || class[0] == '{';
 }
 
-/* Whether what follows the = makes an object of the class. */
-static bool makes_class(const struct blocks *b)
+/* Whether what follows the = makes an object of the class; ahead stands behind it. */
+static bool makes_class(struct tokens ahead, const char *class)
 {
-    struct tokens ahead = b->script;
     struct token next = tokens_next(&ahead);
     if (next.kind == TOKEN_SIGN)
-        return next.sign == '[' ? strcmp(b->class, "Array") == 0
-                                : next.sign == '{' && is_plain(b->class);
+        return next.sign == '[' ? strcmp(class, "Array") == 0 : next.sign == '{' && is_plain(class);
     if (!tokens_is(&ahead, next, "new"))
         return false;
     next = tokens_next(&ahead);
-    return tokens_is(&ahead, next, b->class);
-}
-
-static bool is_one_of(
-    const struct blocks *b, struct token t, const char *const *words, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (tokens_is(&b->script, t, words[i]))
-            return true;
-    return false;
+    return tokens_is(&ahead, next, class);
 }
 
 static void open_level(struct blocks *b)
@@ -64,8 +53,8 @@ static void open_level(struct blocks *b)
     bool closed = b->previous.kind == TOKEN_SIGN && b->previous.sign == ')';
     bool arrow = b->previous.kind == TOKEN_SIGN && b->previous.sign == TOKEN_ARROW;
     if (b->now.sign == '(')
-        new.statement =
-            is_one_of(b, b->previous, statements, sizeof statements / sizeof *statements);
+        new.statement = tokens_is_one_of(
+            &b->script, b->previous, statements, sizeof statements / sizeof *statements);
     if (b->now.sign == '{') {
         new.function = arrow || (closed && !b->was_statement) || b->class_begun;
         b->class_begun = false;
@@ -103,11 +92,9 @@ static void see_name(struct blocks *b)
     }
     struct tokens ahead = b->script;
     struct token next = tokens_next(&ahead);
-    if (l->expect && next.kind == TOKEN_SIGN && next.sign == '=') {
-        struct blocks at = {.script = ahead, .class = b->class};
-        if (makes_class(&at) && l->candidates++ == 0)
-            l->name = b->now;
-    }
+    bool assigned = l->expect && next.kind == TOKEN_SIGN && next.sign == '=';
+    if (assigned && makes_class(ahead, b->class) && l->candidates++ == 0)
+        l->name = b->now;
     l->expect = false;
 }
 
@@ -134,7 +121,6 @@ static bool walk(struct blocks *b, struct buf *out)
             see_sign(b);
         if (end || b->depth == LEVELS_MAX)
             return end > 0;
-        b->before = b->previous;
         b->previous = b->now;
     }
     return false;

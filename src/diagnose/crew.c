@@ -1,14 +1,15 @@
 /* What a pool of workers keeps of a request. */
 #include "diagnose/crew.h"
 
+#include "base/text.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 bool crew_alike(const struct evidence_target *a, const struct evidence_target *b)
 {
-    bool file = a->url && (a->url[0] == '/' || strncmp(a->url, "file:", 5) == 0);
-    return a->parent_id && a->parent_id == b->parent_id && file && b->url &&
+    return a->parent_id && a->parent_id == b->parent_id && text_is_file_url(a->url) && b->url &&
            strcmp(a->url, b->url) == 0;
 }
 

@@ -193,10 +193,7 @@ static void close_bracket(struct search *s)
 
 static bool is_one_of(const struct search *s, const char *const *words, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        if (is_now(s, words[i]))
-            return true;
-    return false;
+    return tokens_is_one_of(&s->script, s->now, words, count);
 }
 
 static void see_variable_name(struct search *s)

@@ -393,6 +393,16 @@ static double of_thread(const struct evidence_reading *r)
     return isfinite(bytes) ? bytes : 0;
 }
 
+/* The reading that is nearest in time, sought from `at` on: for times that come in order. */
+static size_t nearest(const struct evidence_target *t, size_t at, int64_t wall_ms)
+{
+    const struct evidence_reading *r = t->readings;
+    while (at + 1 < t->reading_count &&
+           llabs(r[at + 1].wall_ms - wall_ms) <= llabs(r[at].wall_ms - wall_ms))
+        at++;
+    return at;
+}
+
 /* To each reading of the main thread the one of the worker that is nearest in time; none after it
  * ended. */
 static void add_thread(struct evidence_target *main_thread, const struct evidence_target *worker)
@@ -401,9 +411,7 @@ static void add_thread(struct evidence_target *main_thread, const struct evidenc
     int64_t last_ms = count ? worker->readings[count - 1].wall_ms : 0;
     for (size_t i = 0; i < main_thread->reading_count && count; i++) {
         struct evidence_reading *r = &main_thread->readings[i];
-        while (at + 1 < count && llabs(worker->readings[at + 1].wall_ms - r->wall_ms) <=
-                                     llabs(worker->readings[at].wall_ms - r->wall_ms))
-            at++;
+        at = nearest(worker, at, r->wall_ms);
         if (!worker->gone || r->wall_ms <= last_ms)
             r->of_threads += of_thread(&worker->readings[at]);
     }
@@ -415,9 +423,7 @@ static void clean_native(struct evidence_target *t)
 {
     struct floors *f = &t->floors;
     for (size_t i = 0, at = 0; i < f->count && t->reading_count; i++) {
-        while (at + 1 < t->reading_count && llabs(t->readings[at + 1].wall_ms - f->wall_ms[i]) <=
-                                                llabs(t->readings[at].wall_ms - f->wall_ms[i]))
-            at++;
+        at = nearest(t, at, f->wall_ms[i]);
         f->native[i] -= t->readings[at].of_threads + t->readings[at].snapshots_left;
         if (t->shares_rss)
             f->native[i] = NAN;

@@ -18,14 +18,6 @@ static bool is_sign(const struct window *w, size_t at, char sign)
     return w->token[at].kind == TOKEN_SIGN && w->token[at].sign == sign;
 }
 
-static bool is_one_of(const struct window *w, size_t at, const char *const *words, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (tokens_is(w->script, w->token[at], words[i]))
-            return true;
-    return false;
-}
-
 /* A string without escapes that says just the name. */
 static bool is_text(const struct window *w, size_t at, const char *name)
 {
@@ -39,7 +31,7 @@ static bool is_text(const struct window *w, size_t at, const char *name)
 static bool is_assigned(const struct window *w, const char *name)
 {
     static const char *const globals[] = {"globalThis", "global"};
-    if (!is_one_of(w, 0, globals, sizeof globals / sizeof *globals))
+    if (!tokens_is_one_of(w->script, w->token[0], globals, sizeof globals / sizeof *globals))
         return false;
     if (is_sign(w, 1, '.'))
         return tokens_is(w->script, w->token[2], name) && is_sign(w, 3, '=');
@@ -51,8 +43,8 @@ static bool is_listened(const struct window *w, const char *name)
     static const char *const methods[] = {
         "on", "addListener", "once", "prependListener", "prependOnceListener"};
     return tokens_is(w->script, w->token[0], "process") && is_sign(w, 1, '.') &&
-           is_one_of(w, 2, methods, sizeof methods / sizeof *methods) && is_sign(w, 3, '(') &&
-           is_text(w, 4, name) && is_sign(w, 5, ',');
+           tokens_is_one_of(w->script, w->token[2], methods, sizeof methods / sizeof *methods) &&
+           is_sign(w, 3, '(') && is_text(w, 4, name) && is_sign(w, 5, ',');
 }
 
 static void advance(struct window *w)

@@ -20,6 +20,15 @@ bool tokens_is(const struct tokens *s, struct token token, const char *name)
            memcmp(s->text + token.at, name, token.length) == 0;
 }
 
+bool tokens_is_one_of(
+    const struct tokens *s, struct token token, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (tokens_is(s, token, names[i]))
+            return true;
+    return false;
+}
+
 static char peek(const struct tokens *s, size_t ahead)
 {
     return s->at + ahead < s->length ? s->text[s->at + ahead] : '\0';

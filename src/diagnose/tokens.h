@@ -39,5 +39,7 @@ struct tokens {
 struct tokens tokens_new(const char *text, size_t length); /* the text is borrowed */
 struct token tokens_next(struct tokens *s);
 bool tokens_is(const struct tokens *s, struct token token, const char *name);
+bool tokens_is_one_of(
+    const struct tokens *s, struct token token, const char *const *names, size_t count);
 
 #endif

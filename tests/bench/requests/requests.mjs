@@ -6,7 +6,7 @@
 // the differences to the round's own "without", added_low the difference of the least of each mode, which
 // other programs disturb least, over_bare the median of the differences to the round's own "bare".
 //
-//   tests/bench/requests/requests.mjs [--node 20,24,26] [--server http,express] [--rounds 9] [--seconds 2]
+//   node tests/bench/requests/requests.mjs [--node 20,24,26] [--server http,express] [--rounds 9] [--seconds 2]
 //       [--modes counting,rows,default]
 //
 // --what live measures the live profile in the same way: attached without it; sampling, with its readings
@@ -24,15 +24,12 @@
 // target itself does for a followed request, whatever else the machine does, is in those of turns.mjs.
 //
 // Needs wrk and a release build (HEAPTAP_BIN, else build/release/heaptap). Prints JSON Lines.
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { heaptap, house, launch, nodeOf, packages, root, run } from './common.mjs';
 
-const house = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../../..');
-const heaptap = process.env.HEAPTAP_BIN ?? path.join(house, 'build/release/heaptap');
 const { values } = parseArgs({ options: {
     node: { type: 'string', default: '20,24,26' }, server: { type: 'string', default: 'http,express' },
     what: { type: 'string', default: 'requests' }, modes: { type: 'string' },
@@ -43,15 +40,6 @@ for (const name of ['rounds', 'seconds'])
         console.error(`requests.mjs: --${name} takes a whole number of at least 1, not ${values[name]}`);
         process.exit(2);
     }
-const run = (file, args) => execFileSync(file, args, { encoding: 'utf8' }).trim();
-const packages = run(path.join(house, 'scripts/install-test-packages'), []);
-const root = fs.mkdtempSync(path.join(os.tmpdir(), 'heaptap-bench-'));
-const children = new Set();
-process.on('exit', () => {
-    for (const child of children) child.kill('SIGKILL');
-    fs.rmSync(root, { recursive: true, force: true });
-});
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 
 const attached = ['--live-profile', 'off'];
 const quiet = ['--requests', ...attached];
@@ -80,9 +68,7 @@ const modes = values.what === 'allocations' ? {
 };
 
 function started(file, args, pattern) {
-    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    children.add(child);
-    child.on('exit', () => children.delete(child));
+    const child = launch(file, args);
     let text = '';
     const ready = new Promise((resolve, reject) => {
         const read = (data) => {
@@ -96,7 +82,6 @@ function started(file, args, pattern) {
         child.stderr.on('data', read);
         child.on('exit', () => reject(new Error(`${file} ended:\n${text}`)));
     });
-    child.over = new Promise((resolve) => child.on('exit', resolve));
     return { child, ready, count: (word) => text.split(word).length - 1 };
 }
 
@@ -161,7 +146,7 @@ for (const mode of Object.keys(modes))
 
 for (const server of values.server.split(','))
     for (const node of values.node.split(',')) {
-        const program = started(run(path.join(house, 'scripts/runtime-path'), [node]),
+        const program = started(nodeOf(node),
             ['--inspect=127.0.0.1:0', path.join(house, 'tests/e2e/request-servers.cjs'), server, packages],
             [/listening on (http:\S+)/, /ws:\/\/127.0.0.1:(\d+)/]);
         const [address, port] = await program.ready;

@@ -3,35 +3,21 @@
 // (pump.cjs), so that whatever else the machine does meets both alike. added_us is the median of the
 // differences between neighbours, added_low that of the least eighths.
 //
-//   tests/bench/requests/turns.mjs [--node 20,24,26] [--server http,express] [--modes counting,rows]
+//   node tests/bench/requests/turns.mjs [--node 20,24,26] [--server http,express] [--modes counting,rows]
 //       [--pages /hello,/products/17] [--slices 41] [--requests 3000]
 //
 // Needs a release build (HEAPTAP_BIN, else build/release/heaptap). Prints JSON Lines.
-import { execFileSync, spawn } from 'node:child_process';
-import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { heaptap, here, launch, nodeOf, packages, root } from './common.mjs';
 
-const here = path.dirname(fileURLToPath(import.meta.url));
-const house = path.resolve(here, '../../..');
-const heaptap = process.env.HEAPTAP_BIN ?? path.join(house, 'build/release/heaptap');
 const { values } = parseArgs({ options: {
     node: { type: 'string', default: '20,24,26' }, server: { type: 'string', default: 'http,express' },
     modes: { type: 'string', default: 'counting,rows' }, pages: { type: 'string', default: '/hello' },
     slices: { type: 'string', default: '41' }, requests: { type: 'string', default: '3000' },
 } });
-const run = (file, args) => execFileSync(file, args, { encoding: 'utf8' }).trim();
-const packages = run(path.join(house, 'scripts/install-test-packages'), []);
-const root = fs.mkdtempSync(path.join(os.tmpdir(), 'heaptap-bench-'));
-const children = new Set();
-process.on('exit', () => {
-    for (const child of children) child.kill('SIGKILL');
-    fs.rmSync(root, { recursive: true, force: true });
-});
-for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 
 const modes = {
     counting: ['--requests-sample', '0'],
@@ -39,10 +25,8 @@ const modes = {
 };
 
 function started(file, args, onLine) {
-    const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    children.add(child);
+    const child = launch(file, args);
     for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', onLine);
-    child.over = new Promise((resolve) => child.on('exit', () => resolve(children.delete(child))));
     return child;
 }
 
@@ -50,7 +34,7 @@ async function measure(node, server, mode) {
     const pairs = [];
     let port, isReady;
     const ready = new Promise((resolve) => (isReady = resolve));
-    const target = started(run(path.join(house, 'scripts/runtime-path'), [node]), ['--inspect=127.0.0.1:0',
+    const target = started(nodeOf(node), ['--inspect=127.0.0.1:0',
         path.join(here, 'pump.cjs'), server, packages, values.pages, values.slices, values.requests], (line) => {
         port ??= /ws:\/\/127.0.0.1:(\d+)/.exec(line)?.[1];
         if (line === 'ready') isReady();
