@@ -11,7 +11,6 @@
  * target idle have deadlines. */
 #include "collect/capture.h"
 
-#include "base/array.h"
 #include "base/clock.h"
 #include "cdp/unescape.h"
 #include "collect/ask.h"
@@ -28,7 +27,6 @@
 #define READING_DEADLINE  (30 * 1000000LL) /* of an idle target; a long GC is within it */
 #define RSS_LOOK_US       50000            /* how often the target's memory is looked at */
 #define CHUNK_TAIL_MAX    (CDP_MESSAGE_MAX)
-#define INTERVALS_MAX     (1u << 20) /* of a recording: 20 a second are 14 hours */
 #define RECORDING_LOOK_US 100000
 
 enum phase { LEASING, APPRAISING, CHECKING, RECORDING, STREAMING, STORING, SETTLING };
@@ -47,12 +45,11 @@ struct capture {
     char *result_path;
     int64_t rss_mark_before; /* the process' highest RSS when we began; INT64_MAX: unknown */
     int64_t started_us, asked_us, first_sign_us, answered_us;
-    struct recording_interval *intervals; /* of a timeline, by V8's fragment index; owned */
-    size_t interval_count, interval_room;
-    int64_t recording_us; /* when it began */
-    bool recorded;        /* its end was asked for */
-    bool still;           /* objects stay where they are, until it has ended */
-    char *tail;           /* of a chunk that the writer had no room for, still escaped; owned */
+    struct recording recording; /* of a timeline */
+    int64_t recording_us;       /* when it began */
+    bool recorded;              /* its end was asked for */
+    bool still;                 /* objects stay where they are, until it has ended */
+    char *tail; /* of a chunk that the writer had no room for, still escaped; owned */
     size_t tail_length, tail_used;
     bool streams;        /* the target builds or sends it: nothing stops that */
     bool answered;       /* the target has sent everything */
@@ -95,7 +92,7 @@ static void free_capture(void *object)
     free(c->folder);
     free(c->result_path);
     free(c->tail);
-    free(c->intervals);
+    recording_free(&c->recording);
     free(c);
 }
 
@@ -368,44 +365,11 @@ void capture_chunk(struct capture *c, const char *escaped, size_t length)
 
 /* ---- a timeline's recording ---- */
 
-static bool reserve_interval(struct capture *c, size_t index)
-{
-    if (index >= INTERVALS_MAX || !array_grow(&c->intervals, &c->interval_room, index + 1))
-        return false;
-    while (c->interval_count <= index)
-        c->intervals[c->interval_count++] = (struct recording_interval){0, 0};
-    return true;
-}
-
-/* heapStatsUpdate: triplets of fragment, objects and bytes that live of it. */
-static void record_event(struct capture *c, const char *method, const cJSON *params)
-{
-    struct proto_heap_profiler_heap_stats_update update;
-    struct err e = ERR_NONE;
-    if (strcmp(method, PROTO_HEAP_PROFILER_HEAP_STATS_UPDATE) != 0 ||
-        proto_heap_profiler_heap_stats_update_decode(params, &update, &e) != 0)
-        return;
-    for (const cJSON *at = update.stats_update->child; at && at->next && at->next->next;
-         at = at->next->next->next) {
-        double index = at->valuedouble, bytes = at->next->next->valuedouble;
-        if (!(index >= 0 && index < INTERVALS_MAX) || !(bytes >= 0 && bytes < 9e15) ||
-            !reserve_interval(c, (size_t)index))
-            continue;
-        struct recording_interval *interval = &c->intervals[(size_t)index];
-        interval->live = (int64_t)bytes;
-        if (interval->live > interval->most)
-            interval->most = interval->live;
-    }
-}
-
 static void tell_recording(struct capture *c, int64_t passed_us)
 {
-    struct recording recording = {.intervals = c->intervals,
-        .count = c->interval_count,
-        .passed_us = passed_us,
-        .total_us = c->options.recording_us};
+    c->recording.passed_us = passed_us;
     if (c->handlers->recorded)
-        c->handlers->recorded(c->arg, &recording);
+        c->handlers->recorded(c->arg, &c->recording);
 }
 
 static void snapshot_taken(void *arg, const cJSON *result, const struct err *why);
@@ -494,8 +458,9 @@ void capture_event(struct capture *c, const char *method, const cJSON *params)
     struct err e = ERR_NONE;
     if (c->phase == APPRAISING && c->appraisal)
         appraise_event(c->appraisal, method, params);
-    if (c->phase == RECORDING && !c->ended)
-        record_event(c, method, params);
+    if (c->phase == RECORDING && !c->ended &&
+        strcmp(method, PROTO_HEAP_PROFILER_HEAP_STATS_UPDATE) == 0)
+        recording_update(&c->recording, params);
     if (c->ended || c->phase != STREAMING ||
         strcmp(method, PROTO_HEAP_PROFILER_REPORT_HEAP_SNAPSHOT_PROGRESS) != 0 ||
         proto_heap_profiler_report_heap_snapshot_progress_decode(params, &progress, &e) != 0)
@@ -730,6 +695,7 @@ int capture_start(struct loop *l, const struct capture_options *o, const struct 
         .path = strdup(o->path),
         .folder = strdup(o->folder),
         .lease = -1,
+        .recording = {.total_us = o->recording_us},
         .started_us = clock_monotonic_us(),
         .handlers = h,
         .arg = arg};

@@ -5,6 +5,7 @@
 
 #include "collect/appraise.h"
 #include "collect/file.h"
+#include "collect/recording.h"
 
 struct capture;
 
@@ -35,16 +36,6 @@ struct capture_outcome capture_outcome_new(enum capture_kind kind);
 
 /* The phase in which another capture on this host has to end first. */
 #define CAPTURE_WAITING "waiting for another capture"
-
-/* What a recording has seen so far. Interval 0 is all that was there before. */
-struct recording_interval {
-    int64_t live, most; /* bytes that live now, and the most that ever did */
-};
-struct recording {
-    const struct recording_interval *intervals; /* borrowed for the call */
-    size_t count;
-    int64_t passed_us, total_us;
-};
 
 struct capture_handlers {
     /* A reading next to the capture: label is before-snapshot or after-snapshot. */
