@@ -508,6 +508,16 @@ static void file_done(void *arg, const struct capture_result *r, const struct er
     settle(c);
 }
 
+/* Asked right before the snapshot: its answer is where the stall begins. */
+static void console_discarded(void *arg, const cJSON *result, const struct err *why)
+{
+    struct capture *c = arg;
+    (void)result;
+    (void)why;
+    if (answers(c) && c->phase == STREAMING)
+        sign_of_life(c);
+}
+
 static void stream(struct capture *c)
 {
     struct err e = ERR_NONE;
@@ -522,12 +532,14 @@ static void stream(struct capture *c)
         return;
     }
     /* What the inspector itself keeps of the console would look like a leak. */
-    (void)!cdp_call(session(c), PROTO_RUNTIME_DISCARD_CONSOLE_ENTRIES, NULL, 0, NULL, NULL, &e);
+    if (cdp_call(session(c), PROTO_RUNTIME_DISCARD_CONSOLE_ENTRIES, NULL, 0, console_discarded, c,
+            &e) == 0)
+        c->pending++;
     if (c->options.kind == CAPTURE_TIMELINE) {
         start_recording(c);
         return;
     }
-    struct proto_heap_profiler_take_heap_snapshot p = {.report_progress = true};
+    struct proto_heap_profiler_take_heap_snapshot p = {.report_progress = c->options.progress};
     cJSON *params = NULL;
     int rc = proto_heap_profiler_take_heap_snapshot_encode(&p, &params, &e);
     begin_stream(c, PROTO_HEAP_PROFILER_TAKE_HEAP_SNAPSHOT, params, rc, &e);

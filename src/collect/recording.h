@@ -1,5 +1,5 @@
-/* What an allocation timeline has seen while it records: of each interval of some 50 ms, how much of
- * what was allocated in it lives. */
+/* What an allocation timeline has seen while it records: of each interval of some 50 ms, how much
+ * of what was allocated in it lives. */
 #ifndef HEAPTAP_COLLECT_RECORDING_H
 #define HEAPTAP_COLLECT_RECORDING_H
 

@@ -38,6 +38,7 @@ struct run_options {
     bool survivors;               /* a sampling profile in place of a snapshot; manual only */
     int64_t sample_every;         /* bytes, of survivors */
     int64_t recording_us;         /* how long survivors or a timeline last */
+    bool progress;   /* of captures: somebody sees how far the target is with building them */
     char **ret_path; /* the manual capture's file, owned by the caller; NULL: nobody asks */
     struct guard_limits limits;
     int64_t keep;     /* snapshots of each target; 0: all */

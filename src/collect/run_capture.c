@@ -259,6 +259,7 @@ static void start_capture(struct run *r, struct watched *w, enum capture_kind ki
         .kind = kind,
         .recording_us = r->options.recording_us,
         .stacks = r->options.stacks,
+        .progress = r->options.progress,
         .patience_us = r->stage == ENDING ? END_PATIENCE_US : 0,
         .limits = r->options.limits};
     r->capture_started_us = clock_monotonic_us();

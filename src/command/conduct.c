@@ -293,6 +293,7 @@ static int start(
 {
     const struct conduct_job *job = c->job;
     options->journal = c->logbook.journal;
+    options->progress = narrator_shows_progress(c->narrator);
     narrator_on_end(c->narrator, on_end, c);
     int rc =
         job ? job->start(job->arg, c->loop, options, &narrator_handlers, c->narrator, &c->run, e)

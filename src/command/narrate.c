@@ -73,6 +73,11 @@ void narrator_on_end(struct narrator *n,
     n->ended_arg = arg;
 }
 
+bool narrator_shows_progress(const struct narrator *n)
+{
+    return n->progress != NULL;
+}
+
 void narrator_clear(struct narrator *n)
 {
     show_progress_clear(n->progress);

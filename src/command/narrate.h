@@ -28,6 +28,8 @@ extern const struct run_handlers narrator_handlers;
 void narrator_on_end(struct narrator *n,
     void (*ended)(void *arg, const char *reason, const struct err *why), void *arg);
 
+/* Whether there is a terminal that shows the progress line. */
+bool narrator_shows_progress(const struct narrator *n);
 /* Takes the progress line away before something else is printed to the terminal. */
 void narrator_clear(struct narrator *n);
 

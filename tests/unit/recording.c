@@ -40,8 +40,8 @@ static void what_is_no_interval_is_left_out(void **state)
 {
     (void)state;
     struct recording r = {.intervals = NULL};
-    const char *const nonsense[] = {"[]", "[1]", "[1,2]", "[-1,1,5]", "[1e300,1,5]", "[1048576,1,5]",
-        "[1,1,-5]", "[1,1,1e300]", "{}", "7", "null"};
+    const char *const nonsense[] = {"[]", "[1]", "[1,2]", "[-1,1,5]", "[1e300,1,5]",
+        "[1048576,1,5]", "[1,1,-5]", "[1,1,1e300]", "{}", "7", "null"};
     for (size_t i = 0; i < sizeof nonsense / sizeof *nonsense; i++)
         update(&r, nonsense[i]);
     assert_int_equal(r.count, 0);

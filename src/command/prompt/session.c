@@ -435,6 +435,7 @@ static int start_run(struct session *s, const struct address *address, struct er
         .give_up_us = FOR_EVER_US,
         .folder = s->folder,
         .label = "prompt",
+        .progress = s->progress != NULL,
         .limits = conduct_limits(settings),
         .max_disk = settings_number(settings, SET_MAX_DISK),
         .max_pause_share = 1,
