@@ -3,12 +3,15 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "command/secrets.h"
 #include "show/json.h"
+
+#include <stdlib.h>
 
 #define DRAIN_SLICE_MS 20
 
 /* {"settings":{"metrics-interval":"1s",…},"given":["metrics-interval"]}: what is in force, and what
- * of it is no default. The database and a script's words are left out: they may hold a password.
+ * of it is no default, secrets hidden. The database and a script's words are left out altogether.
  * Owned by the caller. */
 static char *describe_settings(const struct invocation *in)
 {
@@ -17,10 +20,11 @@ static char *describe_settings(const struct invocation *in)
     cJSON *all = show_json_object(root, "settings", &rc);
     cJSON *given = show_json_array(root, "given", &rc);
     for (const enum setting_id *id = in->command->settings; *id != SET_END; id++) {
-        const char *text = settings_text(in->settings, *id);
-        if (*id == SET_DB || *id == SET_COMMANDS || !text)
+        if (*id == SET_DB || *id == SET_COMMANDS || !settings_text(in->settings, *id))
             continue;
-        show_json_word(all, setting_get(*id)->name, text, &rc);
+        char *value = secrets_hidden(in->settings, *id);
+        show_json_word(all, setting_get(*id)->name, value, &rc);
+        free(value);
         if (settings_given(in->settings, *id))
             show_json_word(given, NULL, setting_get(*id)->name, &rc);
     }

@@ -133,7 +133,7 @@ test('the gate closes above what is allowed only, and the words name the route',
     assertExit(below, 0);
 });
 
-test('bodies, headers and placeholders arrive as they were asked for', async (t) => {
+test('bodies, headers and placeholders arrive as they were asked for, and the record hides them', async (t) => {
     const ws = workspace(t);
     const target = await server(t, '20');
     const run = await heaptap(
@@ -149,6 +149,9 @@ test('bodies, headers and placeholders arrive as they were asked for', async (t)
     assert.match(run.stdout, /rounds are too few/);
     const received = await (await fetch(`${target.url}/received`)).text();
     assert.match(received, /^application\/json 1 \{"n":\d+,"id":"[0-9a-f-]{36}"\}$/);
+    const { settings } = JSON.parse(sql(ws.db, 'SELECT detail FROM runs')[0].detail);
+    assert.equal(settings.header, 'X-Probe: ***');
+    assert.equal(settings.request, 'POST /items ***');
 });
 
 test("a load generator of the user's is started once a round, and its requests are counted", async (t) => {
