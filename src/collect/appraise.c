@@ -251,16 +251,13 @@ static long engine(const struct target_identity *id)
     return strtol(id->v8_version, NULL, 10);
 }
 
-/* heap_size_limit counts the young generation, where nothing stays. exact: of a worker thread that
- * was given less; NAN elsewhere. */
-static int64_t old_limit(const struct target_identity *id, double heap_limit, double exact)
+/* heap_size_limit counts the young generation, where nothing stays. */
+static int64_t old_limit(const struct target_identity *id, double heap_limit)
 {
     long v8 = engine(id);
     double young = 1048576.0 * (v8 >= 14 ? YOUNG_14 : v8 == 13 ? YOUNG_13 : YOUNG);
     if (isnan(heap_limit))
         return -1;
-    if (exact <= heap_limit)
-        return (int64_t)exact;
     return (int64_t)(heap_limit - fmin(young, YOUNG_SHARE * heap_limit));
 }
 
@@ -271,9 +268,11 @@ static void gather_facts(struct appraisal *a, const struct sample *s)
     struct err e = ERR_NONE;
     const struct target_identity *id = target_identity(a->options.target);
     struct capture_memory *m = a->options.memory;
+    double exact = /* of a worker thread that was given less; NAN elsewhere */
+        sampler_old_limit(target_sampler(a->options.target));
     *f = (struct guard_facts){.heap_used = known(s->heap_used),
-        .heap_limit =
-            old_limit(id, s->heap_limit, sampler_old_limit(target_sampler(a->options.target))),
+        .worker_limit = exact <= s->heap_limit,
+        .heap_limit = exact <= s->heap_limit ? (int64_t)exact : old_limit(id, s->heap_limit),
         .host_available = -1,
         .group_room = -1,
         .disk_free = -1,

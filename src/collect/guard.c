@@ -249,8 +249,10 @@ static void check_heap(const struct guard_facts *f, struct guard_verdict *v)
     if (fills_heap(f, HEAP_FULL))
         add_reason(v, GUARD_HEAP,
             "its heap of %s is near V8's limit of %s, where a snapshot's collections can end it: "
-            "raise --max-old-space-size",
-            text_size(used, (double)f->heap_used), text_size(limit, (double)f->heap_limit));
+            "raise %s",
+            text_size(used, (double)f->heap_used), text_size(limit, (double)f->heap_limit),
+            f->worker_limit ? "the worker's resourceLimits.maxOldGenerationSizeMb"
+                            : "--max-old-space-size");
 }
 
 static void check_disk(const struct guard_facts *f, const struct guard_limits *l, int64_t bytes,

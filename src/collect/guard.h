@@ -52,9 +52,10 @@ struct guard_facts {
     int64_t group_room;     /* bytes below the control group's limit */
     int64_t disk_free;      /* bytes */
     int64_t quota_room;     /* bytes that --max-disk leaves */
-    int64_t retained; /* native bytes of captures before that the target still has; 0 if unknown */
-    double load;      /* runnable processes a processor; 0 if unknown */
-    bool fast_engine; /* V8 12 and later build snapshots faster */
+    int64_t retained;  /* native bytes of captures before that the target still has; 0 if unknown */
+    double load;       /* runnable processes a processor; 0 if unknown */
+    bool worker_limit; /* heap_limit is what the worker was made with */
+    bool fast_engine;  /* V8 12 and later build snapshots faster */
     struct guard_history history;
     struct guard_count count;
 };
