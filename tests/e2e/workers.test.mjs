@@ -50,8 +50,8 @@ test('of a pool one worker is looked into, and what a request keeps is the sum o
     const ws = workspace(t);
     const answer = await probe(t, ws, await server(t, '20', 'pool'));
     assertOrders(answer.diagnosis, { elsewhere: true });
-    // The main thread may have warmed up by as much as they kept; then it has the first one, too.
-    assert.deepEqual(imaged(ws).filter((text) => text !== '1 of a node'), ['3 of a worker']);
+    // The main thread may have warmed up by as much as they kept; then it has the first one, too or alone.
+    assert.match(imaged(ws).join(), /^(1 of a node,[23]|3) of a worker$/);
     assert.match(answer.diagnosis.notes.join('\n'), /handed to 3 workers that are alike/);
 });
 
