@@ -225,9 +225,9 @@ double regress_error(const struct regress *f, const double *amounts, double z)
     return quantile(z, f->rows - f->columns) * sqrt(fmax(variance, 0));
 }
 
-/* Coefficients without negative ones: the most negative goes, until none is. */
-void regress_drop_negative(const struct regress *f, double *ret)
+void regress_drop_negative(const struct regress *f, double z, double *ret, double *ret_errors)
 {
+    size_t left = f->columns;
     bool used[REGRESS_COLUMNS_MAX];
     struct regress copy = *f;
     for (size_t j = 0; j < f->columns; j++)
@@ -241,11 +241,15 @@ void regress_drop_negative(const struct regress *f, double *ret)
         if (worst == f->columns)
             break;
         used[worst] = false;
+        left--;
         if (!least_squares(&copy, used, NULL))
             break;
     }
-    for (size_t j = 0; j < f->columns; j++)
+    for (size_t j = 0; j < f->columns; j++) {
+        double variance = copy.covariance[j * f->columns + j] * copy.sigma2;
         ret[j] = fmax(copy.coefficients[j], 0);
+        ret_errors[j] = quantile(z, f->rows - left) * sqrt(fmax(variance, 0));
+    }
 }
 
 /* ---- rows ---- */

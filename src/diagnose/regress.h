@@ -38,7 +38,8 @@ int regress_fit(struct regress *f, double *ret_unexplained, struct err *e) MUST_
 /* Half the width of the interval of the sum of coefficients times amounts (as many as columns). */
 double regress_error(const struct regress *f, const double *amounts, double z);
 
-/* Coefficients without negative ones: the most negative goes, until none is. */
-void regress_drop_negative(const struct regress *f, double *ret);
+/* Coefficients without negative ones: the most negative goes, until none is. ret_errors: half the
+ * widths of the intervals of those that stay. */
+void regress_drop_negative(const struct regress *f, double z, double *ret, double *ret_errors);
 
 #endif

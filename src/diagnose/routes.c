@@ -121,17 +121,25 @@ static void judge_growth(
     summary->growth_high = summary->growth + error;
 }
 
-static void judge_route(const struct regress *f, const double *positive, const double *totals,
+/* The estimates that know of no negative ones. */
+struct positive {
+    double bytes[ROUTES_COLUMNS_MAX], errors[ROUTES_COLUMNS_MAX];
+};
+
+static void judge_route(const struct regress *f, const struct positive *p, const double *totals,
     size_t a, bool together, double noise, struct routes_estimate *r)
 {
     double only[ROUTES_COLUMNS_MAX] = {0};
     only[a] = 1;
     double error = regress_error(f, only, REGRESS_Z_99);
-    r->low = fmax(f->coefficients[a] - error, 0);
+    /* One that is large only because another route's is less than nothing does not count. */
+    double least = fmin(f->coefficients[a] - error, p->bytes[a] - p->errors[a]);
+    r->low = fmax(least, 0);
     r->high = fmax(f->coefficients[a] + error, 0);
-    r->bytes = fmin(fmax(positive[a], r->low), r->high);
+    r->bytes = fmin(fmax(p->bytes[a], r->low), r->high);
     r->together = together ? (int)a : -1;
     r->leaks = r->low >= NOTABLE_BYTES && f->coefficients[a] > NAMED_ERRORS * error &&
+               p->bytes[a] > NAMED_ERRORS * p->errors[a] &&
                r->bytes * totals[a] >= NOTABLE_GROWTH / 2 &&
                r->low * totals[a] > NOTABLE_SIGMA * noise;
 }
@@ -166,10 +174,11 @@ static enum routes_verdict judge(const struct routes_summary *s, double named, d
 static void judge_all(const struct routes_input *in, size_t first, const struct columns *c,
     const struct regress *f, struct routes_estimate *ret, struct routes_summary *summary)
 {
-    double positive[ROUTES_COLUMNS_MAX], totals[ROUTES_COLUMNS_MAX] = {0};
+    struct positive positive;
+    double totals[ROUTES_COLUMNS_MAX] = {0};
     double named = 0, behind = 0; /* bytes over all floors: explained, perhaps explained */
     size_t last = in->floor_count - 1;
-    regress_drop_negative(f, positive);
+    regress_drop_negative(f, REGRESS_Z_99, positive.bytes, positive.errors);
     for (size_t j = 0; j < in->route_count; j++)
         if (c->of[j] >= 0)
             totals[c->of[j]] += between(in, first, last, j);
@@ -181,7 +190,7 @@ static void judge_all(const struct routes_input *in, size_t first, const struct 
             continue;
         size_t a = (size_t)c->of[j];
         r->requests = between(in, first, last, j);
-        judge_route(f, positive, totals, a, c->sizes[a] > 1, summary->noise, r);
+        judge_route(f, &positive, totals, a, c->sizes[a] > 1, summary->noise, r);
         if (r->leaks && r->together < 0)
             named += r->bytes * r->requests;
         else

@@ -54,7 +54,7 @@ static void judge(const struct world *w, struct routes_estimate *r, struct route
     assert_int_equal(routes_estimate(&in, r, s, &e), 0);
 }
 
-/* 200 worlds each: how often every leaking route was named and no other, and how often the
+/* 200 worlds: how often every leaking route was named and no other, and how often the
  * intervals held the truth. */
 static void two_of_five_routes_leak_and_both_are_named(void **state)
 {
@@ -81,7 +81,7 @@ static void a_server_without_a_leak_has_no_route_named(void **state)
 {
     int wrong = 0;
     (void)state;
-    for (uint64_t seed = 1; seed <= 200; seed++) {
+    for (uint64_t seed = 1; seed <= 1000; seed++) {
         struct world w = {.error = 60e3, .drift = 30e3, .warm_up = seed % 2 ? 4e6 : 0};
         struct routes_estimate r[ROUTES];
         struct routes_summary s;
@@ -90,8 +90,8 @@ static void a_server_without_a_leak_has_no_route_named(void **state)
         for (int j = 0; j < ROUTES; j++)
             wrong += r[j].leaks;
     }
-    printf("wrong %d of 1000\n", wrong);
-    assert_true(wrong <= 2);
+    printf("wrong %d of 5000\n", wrong);
+    assert_true(wrong <= 5);
 }
 
 static void a_constant_mix_cannot_be_told_apart_and_that_is_said(void **state)
