@@ -4,7 +4,6 @@
 #define ROUNDS_LEAST 12 /* fewer floors say little of their own noise */
 #define COUNT_A_KIND 100
 #define COUNT_LEAST  300 /* of few kinds: what is kept must stand out from V8's own noise */
-#define QUIET_PART   2   /* a quiet round has that part of the requests: fewer, and V8 drops code */
 #define SLOPE        3   /* a quiet round has a third more of the first kind than the mean */
 #define OTHERS_LEAST 2   /* requests of a kind that does not stand out */
 
@@ -32,6 +31,11 @@ void mix_even(size_t kinds, int64_t count, int64_t *ret_counts)
         ret_counts[i] = count / n + (i < count % n);
 }
 
+bool mix_is_quiet(size_t kinds, int64_t round)
+{
+    return round % ((int64_t)kinds + 1) == (int64_t)kinds;
+}
+
 /* A quiet round: the first kind comes twice as often as the last, so that over all rounds no two
  * kinds have as many requests, and what has grown by one a request tells of which. */
 static void mix_sloped(size_t kinds, int64_t count, int64_t *ret_counts)
@@ -49,9 +53,8 @@ static void mix_sloped(size_t kinds, int64_t count, int64_t *ret_counts)
 void mix_round(size_t kinds, int64_t round, int64_t count, int64_t *ret_counts)
 {
     int64_t n = (int64_t)kinds, cycle = round / (n + 1), place = round % (n + 1);
-    if (place == n) {
-        int64_t quiet = count / QUIET_PART;
-        mix_sloped(kinds, quiet < n ? n : quiet, ret_counts);
+    if (mix_is_quiet(kinds, round)) {
+        mix_sloped(kinds, count, ret_counts);
         return;
     }
     int64_t outstanding = (place + cycle) % n, left = count;

@@ -2,11 +2,17 @@
  * can be told apart. Pure.
  *
  * A cycle has one round for each kind, in which that kind comes far more often than the others, and
- * a quiet round, which tells what grows without requests and gives each kind a number of its own.
- * Cycles begin with different kinds, so that no kind goes with the time. */
+ * a quiet round, which gives each kind a number of its own and is to last twice as long, which
+ * tells what grows without requests. Cycles begin with different kinds, so that no kind goes with
+ * the time.
+ *
+ * All rounds have as many requests: how much compiled code lives after a collection depends on how
+ * many requests came before it (V8 optimises functions again in each round), some 130 bytes a
+ * request, which would look like a leak if the next round had fewer. */
 #ifndef HEAPTAP_COLLECT_MIX_H
 #define HEAPTAP_COLLECT_MIX_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,8 +24,9 @@ int64_t mix_count(size_t kinds);
 /* The least a round can have. */
 int64_t mix_count_min(size_t kinds);
 
+bool mix_is_quiet(size_t kinds, int64_t round);
 /* Round number `round` (from 0) of count requests, at least mix_count_min: fills as many as kinds.
- * A quiet round has less than count. */
+ */
 void mix_round(size_t kinds, int64_t round, int64_t count, int64_t *ret_counts);
 /* The same number of each, for the warm-up. */
 void mix_even(size_t kinds, int64_t count, int64_t *ret_counts);

@@ -75,6 +75,7 @@ struct probe {
     size_t images[GROWERS_MAX]; /* targets that have their snapshots taken, one after the other */
     size_t image_count, image_at;
     int64_t floor_us, last_snapshot_us;
+    int64_t rest_us;  /* before the floor of a quiet round: as long as the round itself */
     int64_t unserved; /* sent in a row while the target ended none */
     bool told_unserved, told_refused, told_status;
 };
@@ -228,8 +229,12 @@ static void loaded(struct probe *p, int64_t elapsed_us)
         fit_count(p, elapsed_us);
     if (p->step == WARMING)
         p->facts.warm_up_requests += p->mix_total;
-    if (p->step == LOADING)
+    if (p->step == LOADING) {
         p->step = MEASURING;
+        bool quiet =
+            p->load && mix_is_quiet(p->options.load.request_count, (int64_t)p->round_count - 1);
+        p->rest_us = quiet ? clock_monotonic_us() - p->floor_us : 0;
+    }
     take_floor(p);
 }
 
@@ -517,8 +522,9 @@ static void next_floor(struct probe *p)
 {
     struct err e = ERR_NONE;
     bool record = p->step != WARMING;
-    int64_t settle_us =
-        p->floor_target || p->step == BASE || p->step == REBASING ? 0 : p->options.settle_us;
+    int64_t settle_us = p->floor_target || p->step == BASE || p->step == REBASING ? 0
+                        : p->step == MEASURING ? p->options.settle_us + p->rest_us
+                                               : p->options.settle_us;
     for (; p->floor_target < run_target_count(p->run); p->floor_target++)
         if (run_take_floor(p->run, p->floor_target, settle_us, record, got_floor, p, &e) == 0)
             return;
