@@ -31,8 +31,9 @@
 #define BINDING_MAX 64
 #define NO_FLOOR    (-1)
 
-extern const char requests_source[]; /* requests.js */
-extern const char pairs_source[];    /* pairs.js */
+extern const char requests_source[];     /* requests.js */
+extern const char request_rows_source[]; /* request_rows.js */
+extern const char pairs_source[];        /* pairs.js */
 
 enum stage { INSTALLING, FOLLOWING, OVER };
 
@@ -221,6 +222,8 @@ static int evaluate(struct requests *r, struct err *e)
     int rc = options ? buf_addf(&source, "%s('%s',", requests_source, r->binding) : ERR_NOMEM;
     if (rc == 0)
         rc = add_ascii(&source, options);
+    if (rc == 0)
+        rc = buf_addf(&source, ",%s", request_rows_source);
     if (rc == 0 && r->options.pairs)
         rc = buf_addf(&source, ",%s", pairs_source);
     if (rc == 0)

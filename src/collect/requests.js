@@ -1,31 +1,15 @@
-// Runs in the target: follows its HTTP requests. Called as install(binding, options), it subscribes
-// to Node's diagnostics channels, counts every request by route, and hands rows of the followed
-// ones to the binding in batches. It holds no request back (pairs.js does, if it is handed over as
-// a third argument) and keeps nothing alive longer than the app does. Without a beat from heaptap it
-// ends itself.
-//
-// A batch is {"v":2,"age":microseconds,"dropped":n,"count":n,"texts":[...],"rows":"..."}; texts are
-// what rows name by index. rows are whole numbers in ASCII, five bits a character, the lowest ones
-// first: MORE + bits if others follow, LAST + bits if not. What can fall is written as a difference,
-// twice its size, one more if it fell. A row is, each but the first against the row before it:
-//   what differs: KIND, EXTERNAL and so on, added up
-//   SPECIAL: 1 if the client went + twice the number of its pair of snapshots
-//   KIND: method, URL, route (indices of texts), status
-//   when it ended, in microseconds since the batch's beginning (difference); how long it lasted
-//   FLIGHT: requests in flight before and after, if one of them is not 1
-//   HEAP: heap used before, if it is not that after the row before; then heap used after (differences,
-//   in words of 8 bytes; the one after always to the one before)
-//   EXTERNAL: external memory before and after, in words
-//   OTHER: the heap's whole size before and after, in words; RSS before and after, in KB
-// requests_read.c reads it; nothing here is trusted there.
-(function install(binding, options, pairing) {
+// Runs in the target: follows its HTTP requests. Called as install(binding, options, packing), it
+// subscribes to Node's diagnostics channels, counts every request by route, and has rows of the
+// followed ones handed to the binding (request_rows.js, the third argument). It holds no request back
+// (pairs.js does, if it is handed over as a fourth one) and keeps nothing alive longer than the app
+// does. Without a beat from heaptap it ends itself.
+(function install(binding, options, packing, pairing) {
     'use strict';
     const builtin = process.getBuiltinModule ?? require;
     const channels = builtin('diagnostics_channel');
     const v8 = builtin('v8');
     const { performance } = builtin('perf_hooks');
     const { setInterval, clearInterval, setTimeout, clearTimeout, setImmediate } = builtin('timers');
-    const { Buffer } = builtin('buffer');
     const now = performance.now.bind(performance);
     const rssOf = process.memoryUsage.rss;
     const heapStatistics = v8.getHeapStatistics;
@@ -38,24 +22,17 @@
     const NAMES_MAX = 50; // texts at one place of paths, from which on they may be ids
     const URL_MAX = 512;
     const METHODS_MAX = 64, METHOD_MAX = 32; // HTTP/2 lets clients invent them
-    const BATCH_ROWS = 1024;
-    const BATCH_CHARS = 16384; // of rows, in a batch
-    const ROW_CHARS = 128; // more than any row takes
-    const TEXTS_CHARS = 32768; // of texts: with as many, a batch is full
-    const FLUSH_MS = 100;
     const RSS_MS = 100;
-    // A reading serves what begins and what ends until it is that old: besides the time that it takes, V8
-    // gives up the area that it allocates from, which makes slower what comes next. On a busy server readings
-    // are so taken at ends, and what is allocated between two of them is the last request's: the sum is right.
-    const FRESH_BEGIN_MS = 0.35, FRESH_END_MS = 0.25;
+    // A reading serves what ends until it is that old, and what begins a bit longer: besides the time that it
+    // takes, what runs next is slower, for V8 gives up the area that it allocates from. Where more than one
+    // request ends in that time a reading serves longer the more there are. On a busy server readings are so
+    // taken at ends, and what is allocated between two of them is the last request's: the sum is right.
+    const FRESH_MS = 0.25, FRESH_MOST_MS = 1, FRESH_ADDED_MS = 0.1;
     const FLOORS_MAX = 32; // between two beats
     const TIMED = 31; // one call of so many is timed; odd, to meet starts and ends alike
     // Microseconds a request that the hook cannot see of itself: publishing, and the garbage.
     const UNSEEN = 0.5;
     const UNSEEN_READING = 3; // of a reading: what V8 does slower after it
-
-    const KIND = 1, EXTERNAL = 2, FLIGHT = 4, HEAP = 8, OTHER = 16, SPECIAL = 32;
-    const LAST = 48, MORE = 95; // neither reaches a character that JSON escapes
 
     const mark = Symbol.for('heaptap.requests');
     const send = globalThis[binding];
@@ -68,11 +45,8 @@
     let begun = 0;
     let aborted = 0;
     let failure = ''; // the first exception of ours: it must not reach the app
-    // The inspector may call beat() and stop() between any two steps of ours: a row or a batch is being
-    // made, and must not be sent.
-    let making = false;
     function failed(error) {
-        making = false;
+        rows.rest();
         failure ||= String(error);
     }
     // HTTP/2 has its channels from Node 22 on.
@@ -95,7 +69,7 @@
             this.method = method;
             this.path = path;
             this.count = 0;
-            this.batch = -1; // the batch whose texts hold it, at index
+            this.batch = -1; // the batch whose texts hold it, at index (request_rows.js)
             this.index = 0;
         }
     }
@@ -247,55 +221,51 @@
 
     // ---- rows ----
 
-    const chars = Buffer.from(new ArrayBuffer(BATCH_CHARS));
-    let used = 0; // of chars
-    let filled = 0; // rows
-    let batch = 0;
-    let texts = [];
-    let textsChars = 0;
-    let textIndex = new Map();
-    let dropped = 0; // since the last batch
-    const unread = []; // characters of each batch that heaptap has not said to have read
-    let unreadChars = 0;
-    let heldMost = 0; // characters that waited at the most since the last beat
-    let flushTimer;
-
     const WORDS_MAX = 4294967295;
     const clip = (number) => number < WORDS_MAX ? number >>> 0 : WORDS_MAX;
 
-    let rss = 0; // KB
+    // The latest readings: of the heap in words, RSS in KB.
+    const memory = { heap: 0, total: 0, external: 0, rss: 0 };
+    const rows = packing({
+        now, text, send, pathOf, memory, later: setTimeout, never: clearTimeout,
+        Buffer: builtin('buffer').Buffer,
+        options: { ...options, urlMax: URL_MAX, cachedUrlMax: CACHED_URL_MAX },
+    });
+
     let rssAt = -Infinity;
     function readRss(at) {
-        rss = clip(rssOf() / 1024);
+        memory.rss = clip(rssOf() / 1024);
         rssAt = at;
     }
 
-    // The latest reading, in words.
-    let heapUsed = 0, heapTotal = 0, external = 0;
     let readings = 0; // in this second
     let readAt = -Infinity;
+    let served = 0; // requests that have ended since
     function takeReading(heap, at) {
-        heapUsed = clip(heap.used_heap_size / 8);
-        heapTotal = clip(heap.total_heap_size / 8);
-        external = clip(heap.external_memory / 8);
+        memory.heap = clip(heap.used_heap_size / 8);
+        memory.total = clip(heap.total_heap_size / 8);
+        memory.external = clip(heap.external_memory / 8);
         readAt = at;
         readings++;
+        served = 0;
     }
+    const isOld = (age) => age >= FRESH_MS &&
+        (age * age >= FRESH_MS * FRESH_MS * served || age >= FRESH_MOST_MS);
 
     class Row {
         constructor(request) {
             const began = now();
-            const old = began - readAt >= FRESH_BEGIN_MS;
+            const old = isOld(began - readAt - FRESH_ADDED_MS);
             if (old) takeReading(heapStatistics(), began);
             this.alone = old && inFlight === 1; // if nothing follows, both readings are its own
             if (began - rssAt > RSS_MS) readRss(began);
             this.began = began;
             this.flight = inFlight;
             this.begun = begun;
-            this.heap = heapUsed;
-            this.total = heapTotal;
-            this.external = external;
-            this.rss = rss;
+            this.heap = memory.heap;
+            this.total = memory.total;
+            this.external = memory.external;
+            this.rss = memory.rss;
             this.method = request.method;
             this.url = request.url;
             this.pair = 0; // its number, if the request has heap snapshots
@@ -307,180 +277,30 @@
     function reread(row) {
         row.began = now();
         takeReading(heapStatistics(), row.began);
-        row.heap = heapUsed;
-        row.total = heapTotal;
-        row.external = external;
+        row.heap = memory.heap;
+        row.total = memory.total;
+        row.external = memory.external;
     }
-
-    // What the URLs of a batch are called in it, short ones by all of their text.
-    function urlAt(url) {
-        const known = textIndex.get(url);
-        if (known !== undefined) return known;
-        const path = options.keepQuery ? url : pathOf(url);
-        const index = textAt(path.length > URL_MAX ? path.slice(0, URL_MAX) : path);
-        if (url.length <= CACHED_URL_MAX) textIndex.set(url, index);
-        return index;
-    }
-
-    function textAt(value) {
-        let index = textIndex.get(value);
-        if (index === undefined) {
-            index = texts.push(value) - 1;
-            textsChars += value.length;
-            textIndex.set(value, index);
-        }
-        return index;
-    }
-
-    // What the row before was like; a batch's first one differs from nothing.
-    const last = {
-        method: '', url: '', route: null, status: 0, // url: as the request had it
-        ended: 0, heap: 0, total: 0, external: 0, rss: 0,
-    };
-    function forget() {
-        last.method = last.url = '';
-        last.route = null;
-        last.status = last.ended = last.heap = last.total = last.external = last.rss = 0;
-    }
-
-    let at = 0; // where the row that is being made has come to
-    function put(number) {
-        while (number >= 0x40000000) {
-            chars[at++] = MORE + number % 32;
-            number = Math.floor(number / 32);
-        }
-        let small = number | 0;
-        while (small > 31) {
-            chars[at++] = MORE + (small & 31);
-            small >>= 5;
-        }
-        chars[at++] = LAST + small;
-    }
-    const putDifference = (number) => put(number < 0 ? -2 * number + 1 : 2 * number);
-
-    function putKind(row, route, status) {
-        if (route.batch !== batch) {
-            route.batch = batch;
-            route.index = texts.push(route.path) - 1;
-            textsChars += route.path.length;
-        }
-        put(textAt(row.method));
-        put(urlAt(row.url));
-        put(route.index);
-        put(status);
-    }
-
-    const isFull = () =>
-        filled === BATCH_ROWS || used > BATCH_CHARS - ROW_CHARS || textsChars > TEXTS_CHARS;
 
     function write(row, route, code, aborted) {
-        if (isFull()) {
-            flush();
-            if (isFull()) { // heaptap is behind
-                dropped++;
-                return;
-            }
-        }
-        making = true;
+        if (!rows.hasRoom()) return;
         let ended = row.ended;
         if (row.after === null) {
             ended = now();
-            if ((row.alone && begun === row.begun) || ended - readAt >= FRESH_END_MS)
+            served++;
+            if ((row.alone && begun === row.begun) || isOld(ended - readAt))
                 takeReading(heapStatistics(), ended);
         } else {
             takeReading(row.after, -Infinity);
         }
         // Whoever came while this one ran has shared its memory, even if it is gone again.
         const flight = begun !== row.begun && inFlight < 2 ? 2 : inFlight;
-        const endedAt = clip(Math.max(0, ended - epoch) * 1000);
         const status = code > 0 && code < 1000 ? code >>> 0 : 0;
-        const special = aborted ? 1 + 2 * row.pair : 2 * row.pair;
-        const differs =
-            (route === last.route && status === last.status && row.url === last.url &&
-                row.method === last.method ? 0 : KIND) +
-            (row.external === last.external && external === last.external ? 0 : EXTERNAL) +
-            (row.flight === 1 && flight === 1 ? 0 : FLIGHT) +
-            (row.heap === last.heap ? 0 : HEAP) +
-            (row.total === last.total && heapTotal === last.total && row.rss === last.rss &&
-                rss === last.rss ? 0 : OTHER) +
-            (special === 0 ? 0 : SPECIAL);
-        at = used;
-        put(differs);
-        if (differs & SPECIAL) put(special);
-        if (differs & KIND) putKind(row, route, status);
-        putDifference(endedAt - last.ended);
-        put(clip((ended - row.began) * 1000));
-        if (differs & FLIGHT) {
-            put(row.flight);
-            put(flight);
-        }
-        if (differs & HEAP) putDifference(row.heap - last.heap);
-        putDifference(heapUsed - row.heap);
-        if (differs & EXTERNAL) {
-            putDifference(row.external - last.external);
-            putDifference(external - row.external);
-        }
-        if (differs & OTHER) {
-            putDifference(row.total - last.total);
-            putDifference(heapTotal - row.total);
-            putDifference(row.rss - last.rss);
-            putDifference(rss - row.rss);
-        }
-        if (differs & KIND) {
-            last.method = row.method;
-            last.url = row.url;
-            last.route = route;
-            last.status = status;
-        }
-        last.ended = endedAt;
-        last.heap = heapUsed;
-        last.total = heapTotal;
-        last.external = external;
-        last.rss = rss;
-        used = at;
-        filled++;
-        making = false;
-        if (stopped !== '' || isFull()) flush();
-        else if (filled === 1) flushTimer.refresh();
-    }
-
-    let epoch = now();
-    const waiting = () => unreadChars + used + textsChars;
-    function flush() {
-        if (making || filled === 0 || (unreadChars >= options.window && stopped === '')) return;
-        making = true;
-        const began = now();
-        const count = filled;
-        heldMost = Math.max(heldMost, waiting());
-        try {
-            const payload = text({
-                v: 2, age: Math.round((began - epoch) * 1000), dropped, count, texts,
-                rows: chars.toString('latin1', 0, used),
-            });
-            send(payload);
-            unreadChars += payload.length;
-            unread.push(payload.length);
-            dropped = 0;
-        } catch {
-            dropped += count;
-        }
-        filled = used = textsChars = 0;
-        batch++;
-        texts = [];
-        textIndex.clear();
-        forget();
-        epoch = now();
-        making = false;
-        // What is far from the average is mostly a GC, or a machine that ran something else.
-        const took = Math.min((epoch - began) * 1000, 4 * flushCost);
-        flushCost += (took - flushCost) / 8;
-        spent += took;
+        rows.add(row, route, status, aborted ? 1 + 2 * row.pair : 2 * row.pair, ended, flight);
     }
 
     // ---- what it costs ----
 
-    let spent = 0; // microseconds of flushing in this second
-    let flushCost = 200; // microseconds, averaged
     let untimed = TIMED;
     let plainCost = 0.5, rowCost = 4; // microseconds a call, averaged
     let plainCalls = 0, rowCalls = 0;
@@ -491,7 +311,7 @@
         const wall = (at - secondAt) * 1000;
         if (wall < 900000) return;
         const plain = plainCalls * (plainCost + UNSEEN / 2);
-        const ofRows = rowCalls * rowCost + spent + readings * UNSEEN_READING;
+        const ofRows = rowCalls * rowCost + rows.spent() + readings * UNSEEN_READING;
         overhead = (plain + ofRows) / wall;
         const room = options.budget * wall - plain;
         if (overhead > options.budget)
@@ -499,7 +319,7 @@
         else if (share < options.sample)
             share = Math.min(options.sample, share * 2,
                 ofRows > 0 ? share * room / ofRows * 0.9 : 1);
-        plainCalls = rowCalls = readings = spent = 0;
+        plainCalls = rowCalls = readings = 0;
         secondAt = at;
     }
 
@@ -740,8 +560,6 @@
         if (silent > options.expiry) hook.stop('no beat came');
     }, 1000);
     clock.unref?.();
-    flushTimer = setTimeout(flush, FLUSH_MS);
-    flushTimer.unref?.();
 
     const hook = {
         pairs,
@@ -752,16 +570,11 @@
             if (floor >= 0 && !(floors.length > 0 && now() - floors[floors.length - 1].at < floor))
                 noteFloor();
             silent = 0;
-            for (const length of unread.splice(0, read)) unreadChars -= length;
             const passed = pairs === null ? 0 : pairs.beat();
-            flush();
+            const { dropped, held } = rows.beat(read);
             const at = now();
-            const lost = dropped;
-            dropped = 0;
-            const held = Math.max(heldMost, waiting());
-            heldMost = 0;
             return text({
-                v: 1, stopped, failure, blind, begun, aborted, inFlight, dropped: lost, passed, share,
+                v: 1, stopped, failure, blind, begun, aborted, inFlight, dropped, passed, share,
                 overhead, held,
                 routes: routes.map((route) => [route.method, route.path, route.count]),
                 floors: floors.splice(0).map((floor) =>
@@ -774,7 +587,6 @@
             stopped = why;
             pairs?.stop();
             clearInterval(clock);
-            clearTimeout(flushTimer);
             if (keepsCode) v8.setFlagsFromString('--flush-bytecode');
             for (const [channel, fn] of subscriptions) channel.unsubscribe(fn);
             for (const socket of flows.keys()) socket.removeListener('close', onSocketClose);
@@ -782,7 +594,7 @@
             streams.clear();
             methods.clear();
             if (globalThis[mark] === hook) delete globalThis[mark];
-            flush();
+            rows.stop();
         },
     };
     Object.defineProperty(globalThis, mark, { value: hook, configurable: true });

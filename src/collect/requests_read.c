@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Of the format that requests.js describes. */
+/* Of the format that request_rows.js describes. */
 enum {
     DIFFERS_KIND = 1,
     DIFFERS_EXTERNAL = 2,

@@ -16,7 +16,7 @@
 #define REQUESTS_FLOORS_MAX  32
 #define REQUESTS_TEXT_MAX    4096 /* bytes: 512 characters, with room for what a base path adds */
 #define REQUESTS_METHOD_MAX  32   /* the longest that Node's parser knows has 13 */
-#define REQUESTS_PAYLOAD_MAX (2 * 1024 * 1024) /* 48 K characters, escaped; beats less */
+#define REQUESTS_PAYLOAD_MAX (2 * 1024 * 1024) /* 160 K characters, texts escaped; beats less */
 #define REQUESTS_STATUS_GONE 499 /* of a request that the client gave up, as proxies log it */
 
 /* A followed request; index 0 is when it began, 1 when it ended. Texts are borrowed. */

@@ -25,7 +25,7 @@ static void note(void *arg, const struct request_row *row)
     snprintf(seen->url, sizeof seen->url, "%s %s %s", row->method, row->url, row->route);
 }
 
-/* A number as requests.js writes it. */
+/* A number as request_rows.js writes it. */
 static void add_number(char *out, uint64_t number)
 {
     size_t at = strlen(out);
