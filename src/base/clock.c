@@ -22,7 +22,7 @@ int64_t clock_wall_ms(void)
 static char *format_utc(char out[CLOCK_ISO_SIZE], int64_t wall_ms, const char *format)
 {
     time_t seconds = (time_t)(wall_ms / 1000);
-    struct tm utc;
+    struct tm utc = {0};
     gmtime_r(&seconds, &utc);
     char date[CLOCK_ISO_SIZE - 8];
     if (strftime(date, sizeof date, format, &utc) == 0)
@@ -31,9 +31,31 @@ static char *format_utc(char out[CLOCK_ISO_SIZE], int64_t wall_ms, const char *f
     return out;
 }
 
+/* Digits with zeros before them, and what stands behind. */
+static char *put_number(char *to, int number, int digits, char behind)
+{
+    for (int i = digits - 1; i >= 0; i--, number /= 10)
+        to[i] = (char)('0' + number % 10);
+    to[digits] = behind;
+    return to + digits + 1;
+}
+
+/* By hand: each row of the record has one, and strftime with snprintf took a tenth of a row's time.
+ */
 char *clock_iso(char out[CLOCK_ISO_SIZE], int64_t wall_ms)
 {
-    return format_utc(out, wall_ms, "%Y-%m-%dT%H:%M:%S");
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm utc;
+    if (wall_ms < 0 || !gmtime_r(&seconds, &utc) || utc.tm_year > 9999 - 1900)
+        return format_utc(out, wall_ms, "%Y-%m-%dT%H:%M:%S");
+    char *to = put_number(out, utc.tm_year + 1900, 4, '-');
+    to = put_number(to, utc.tm_mon + 1, 2, '-');
+    to = put_number(to, utc.tm_mday, 2, 'T');
+    to = put_number(to, utc.tm_hour, 2, ':');
+    to = put_number(to, utc.tm_min, 2, ':');
+    to = put_number(to, utc.tm_sec, 2, '.');
+    *put_number(to, (int)(wall_ms % 1000), 3, 'Z') = '\0';
+    return out;
 }
 
 char *clock_compact(char out[CLOCK_ISO_SIZE], int64_t wall_ms)
