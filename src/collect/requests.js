@@ -176,9 +176,8 @@
         return route;
     }
 
-    // express gives each request and response another prototype, which V8 up to Node 24 answers with a map of
-    // its own: a named property is then looked up by the runtime, which takes a microsecond, one by a key that
-    // varies is not.
+    // express gives each request and response another prototype, which V8 answers with a map of its own: a
+    // named property is then looked up by the runtime, one by a key that varies is not.
     const read = (object, key) => object[key];
 
     // The framework's own pattern where the request shows it: express leaves it in request.route.
