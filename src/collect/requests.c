@@ -45,7 +45,6 @@ struct requests {
     char binding[BINDING_MAX];
     char *object; /* RemoteObject id of the hook, owned */
     struct timer *timer;
-    int64_t asked_ms;               /* wall clock of the beat on its way */
     bool beating;                   /* a beat is on its way */
     bool beat_wanted;               /* another one as soon as it is back */
     bool floor_wanted, floor_asked; /* with the next beat, with the one on its way */
@@ -99,7 +98,7 @@ static void got_beat(void *arg, const cJSON *result, const struct err *why)
     r->beating = false;
     int rc = why ? why->code : ask_text(result, &text, &e);
     if (rc == 0)
-        rc = requests_read_beat(text, r->asked_ms, &beat, &e);
+        rc = requests_read_beat(text, clock_wall_ms(), &beat, &e);
     if (rc) {
         fail(r, why ? why : &e);
         return;
@@ -128,7 +127,6 @@ static int ask_for_beat(struct requests *r, bool last, struct err *e)
         last ? "this.stop('left');" : "", (long long)r->unread, (long long)floor_ms);
     r->floor_asked = r->floor_wanted;
     r->floor_wanted = r->beat_wanted = false;
-    r->asked_ms = clock_wall_ms();
     /* No deadline: a snapshot keeps the target silent for as long as it takes. */
     int rc =
         ask_call_on(r->session, r->object, function, last ? STOP_DEADLINE_US : 0, got_beat, r, e);

@@ -85,7 +85,7 @@ struct request_beat {
     cJSON *tree; /* owned; what the texts are borrowed from */
 };
 
-/* Reads what a beat that was asked at wall_ms answered; requests_beat_free ends it. */
+/* Reads a beat's answer, which came at wall_ms; requests_beat_free ends it. */
 int requests_read_beat(
     const char *text, int64_t wall_ms, struct request_beat **ret, struct err *e) MUST_USE;
 void requests_beat_free(struct request_beat *beat); /* NULL is fine */

@@ -155,7 +155,6 @@ double sampler_old_limit(const struct sampler *s)
 
 struct reading {
     struct sampler *sampler;
-    int64_t wall_ms;
     sample_fn fn;
     void *arg;
 };
@@ -223,7 +222,8 @@ static void got_reading(void *arg, const cJSON *result, const struct err *why)
 {
     struct reading *reading = arg;
     struct sampler *s = reading->sampler;
-    struct sample sample = {.wall_ms = reading->wall_ms};
+    int64_t now_ms = clock_wall_ms(); /* the target's own clock may be another */
+    struct sample sample = {.wall_ms = now_ms};
     struct err e = ERR_NONE;
     char *spaces = NULL;
     int rc = why ? why->code : 0;
@@ -240,7 +240,7 @@ static void got_reading(void *arg, const cJSON *result, const struct err *why)
         struct proto_runtime_get_heap_usage_result r;
         rc = proto_runtime_get_heap_usage_result_decode(result, &r, &e);
         sample = (struct sample){
-            reading->wall_ms, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NULL};
+            now_ms, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NAN, NULL};
         if (rc == 0) {
             sample.heap_used = plausible(r.used_size);
             sample.heap_total = plausible(r.total_size);
@@ -259,7 +259,7 @@ int sampler_read(struct sampler *s, int64_t deadline_us, sample_fn fn, void *arg
     struct reading *reading = malloc(sizeof *reading);
     if (!reading)
         return err_set(e, ERR_NOMEM, "out of memory");
-    *reading = (struct reading){s, clock_wall_ms(), fn, arg};
+    *reading = (struct reading){s, fn, arg};
     const char *read =
         s->host_pid ? "function(){return this.read(false)}" : "function(){return this.read(true)}";
     int rc = s->scripted

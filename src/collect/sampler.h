@@ -12,7 +12,7 @@ struct sampler;
 
 /* One reading; sizes in bytes, NAN where the runtime does not tell. */
 struct sample {
-    int64_t wall_ms; /* when it was asked for */
+    int64_t wall_ms; /* when it was taken: a stalled target takes it late */
     double heap_used, heap_total, external, array_buffers, rss;
     double heap_limit; /* V8's; of a worker thread with a lower one of its own that */
     double gc_count, gc_major, gc_ms;        /* since we attached */
