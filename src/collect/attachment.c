@@ -28,7 +28,8 @@
 #define DISCOVER_DEADLINE_US (5 * 1000000LL)
 #define CONNECT_DEADLINE_US  (10 * 1000000LL)
 #define BACKOFF_FIRST_US     100000
-#define BACKOFF_LAST_US      (2 * 1000000LL) /* a restarted server is seen again within this */
+#define BACKOFF_LAST_US      (2 * 1000000LL)  /* a restarted server is seen again within this */
+#define STEADY_US            (10 * 1000000LL) /* a target that stays so long is no crash loop */
 #define RELEASE_DEADLINE_US  (2 * 1000000LL)
 
 enum state {
@@ -76,6 +77,7 @@ struct attachment {
     struct timer *timer;    /* of idle, waiting and releasing */
     int64_t first_try_us;
     int64_t backoff_us;
+    int64_t attached_us; /* since when it is; 0: it is not */
     bool was_attached, closing;
     bool picks_worker;            /* of this connection: only one of its workers is announced */
     bool workers_listed, settled; /* of this connection */
@@ -135,6 +137,9 @@ static void lose(struct attachment *a, const struct err *why)
     discovery_free(a->discovery);
     a->discovery = NULL;
     set_state(a, STATE_LOST);
+    if (a->attached_us && clock_monotonic_us() - a->attached_us >= STEADY_US)
+        a->backoff_us = BACKOFF_FIRST_US;
+    a->attached_us = 0;
     if (a->closing) {
         end(a);
         return;
@@ -189,7 +194,6 @@ static void announce(struct attachment *a, struct target *t)
 {
     t->announced = true;
     a->was_attached = true;
-    a->backoff_us = BACKOFF_FIRST_US;
     a->handlers->attached(a->arg, t);
 }
 
@@ -304,6 +308,7 @@ static void main_known(struct target *t, const struct err *why)
         return;
     }
     set_state(a, STATE_ATTACHED);
+    a->attached_us = clock_monotonic_us();
     a->workers_listed = a->settled = false;
     if (!a->picks_worker)
         announce(a, t);

@@ -739,6 +739,11 @@ void capture_target_gone(struct capture *c, const struct err *why)
     fail(c, CAPTURE_FAILED, why);
 }
 
+bool capture_has_begun(const struct capture *c)
+{
+    return c->phase > LEASING;
+}
+
 bool capture_disturbs(const struct capture *c)
 {
     return c->phase > LEASING && c->phase != RECORDING;

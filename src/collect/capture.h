@@ -84,6 +84,9 @@ void capture_end_recording(struct capture *c);
 /* The target is gone: fails the capture (done is called from here). */
 void capture_target_gone(struct capture *c, const struct err *why);
 
+/* Whether it has had its turn on this host, and asked its target for anything. */
+bool capture_has_begun(const struct capture *c);
+
 /* Whether the target is being disturbed: until then it can be read as always. */
 bool capture_disturbs(const struct capture *c);
 

@@ -86,10 +86,8 @@ static void on_attached(void *arg, struct target *t)
     run_live_begin(w);
     run_requests_attach(w);
     bool one_is_enough = r->options.manual && r->target_count > 1;
-    if (r->options.snapshots && !one_is_enough)
-        run_capture_schedule(w, 0);
-    if (r->options.timeline_interval_us > 0)
-        timer_start(w->timeline_timer, r->options.timeline_interval_us);
+    if (!one_is_enough)
+        run_capture_begin(w);
     if (r->options.survivors && !one_is_enough)
         run_survivors_begin(w);
 }
@@ -115,6 +113,7 @@ static void on_detached(void *arg, struct target *t, const struct err *why)
         capture_target_gone(r->capture, why);
     if (r->captured == w && r->survivors)
         survivors_target_gone(r->survivors, why);
+    run_capture_gone(w, target_is_main(t));
     run_target_record_gone(r, w, why);
     r->handlers->detached(r->arg, &w->facts, why);
     if (!r->captured)

@@ -5,11 +5,15 @@
 #include "base/text.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* How long the end of a run waits for captures of others on this host. */
 #define END_PATIENCE_US (30 * 1000000LL)
+/* A target that goes within this after a capture may have gone because of it. */
+#define AFTERMATH_US  1000000
+#define SPARED_MAX_US (24 * 3600 * 1000000LL)
 
 static void fill_snapshot_row(struct store_snapshot *row, const struct capture_outcome *o)
 {
@@ -116,11 +120,70 @@ static void schedule_timeline(struct watched *w, int64_t at_us)
     timer_start(w->timeline_timer, at_us > now ? at_us - now : 0);
 }
 
+void run_capture_begin(struct watched *w)
+{
+    const struct run_options *o = &w->run->options;
+    if (w->link->spared_until_us > w->rested_at_us)
+        w->rested_at_us = w->link->spared_until_us;
+    if (o->snapshots)
+        run_capture_schedule(w, 0);
+    if (o->timeline_interval_us > 0)
+        schedule_timeline(w, clock_monotonic_us() + o->timeline_interval_us);
+}
+
+/* ---- targets that go in captures ---- */
+
+static bool has_survived(const struct link *link)
+{
+    return link->captured_us && clock_monotonic_us() - link->captured_us > AFTERMATH_US;
+}
+
+/* A snapshot takes memory, and time in which supervisors hear nothing: it can end a process. One
+ * that is then started again would be ended again, as fast as it comes back. */
+static void spare(struct watched *w)
+{
+    struct link *link = w->link;
+    struct run *r = w->run;
+    const struct run_options *o = &r->options;
+    char line[ERR_TEXT_MAX], text[TEXT_SHORT];
+    int64_t interval_us =
+        o->snapshots || o->follow.pairs ? o->snapshot_interval_us : o->timeline_interval_us;
+    link->sparing_us = link->sparing_us ? 2 * link->sparing_us : interval_us;
+    if (link->sparing_us > SPARED_MAX_US)
+        link->sparing_us = SPARED_MAX_US;
+    link->spared_until_us = clock_monotonic_us() + link->sparing_us;
+    snprintf(line, sizeof line,
+        "it went in a capture or right after one; what comes back there has none by itself for %s",
+        text_duration(text, link->sparing_us));
+    run_say(r, w, true, "%s", line);
+    run_record_event(r, w, 0, "spared", line);
+}
+
+void run_capture_gone(struct watched *w, bool is_main)
+{
+    struct link *link = w->link;
+    struct run *r = w->run;
+    const struct run_options *o = &r->options;
+    bool scheduled = !o->manual && !o->stepped && !o->by_hand;
+    if (r->stage != RUNNING || !scheduled || !link->captured_us ||
+        !(is_main || link->captured == w)) /* a worker that goes by itself tells nothing */
+        return;
+    if (has_survived(link))
+        link->sparing_us = 0;
+    else
+        spare(w);
+    link->captured_us = 0;
+}
+
 void run_capture_ended(void *arg, const struct capture_outcome *o)
 {
     struct run *r = arg;
     struct watched *w = r->captured;
     char *path = r->capture_path;
+    if (r->capture && capture_has_begun(r->capture) && o->state != CAPTURE_REFUSED) {
+        w->link->captured = w;
+        w->link->captured_us = clock_monotonic_us();
+    }
     r->capture = NULL;
     r->captured = NULL;
     r->capture_path = NULL;
@@ -265,6 +328,8 @@ static void start_capture(struct run *r, struct watched *w, enum capture_kind ki
     r->capture_started_us = clock_monotonic_us();
     r->capture_kind = kind;
     r->captured = w;
+    if (has_survived(w->link))
+        w->link->sparing_us = 0;
     prepare_capture(r, w, &options, &label);
     r->capture_id = 0;
     int rc = make_path(r, w, label, &e);

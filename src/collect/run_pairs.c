@@ -80,7 +80,7 @@ static void rest(struct pairs *p)
         return;
     }
     /* What the baseline has stalled does not put the first pair off. */
-    int64_t at_us = p->taken ? w->rested_at_us : 0;
+    int64_t at_us = p->taken ? w->rested_at_us : w->link->spared_until_us;
     timer_start(p->timer, at_us > now ? at_us - now : 0);
 }
 
@@ -411,7 +411,8 @@ void run_pairs_passed(struct watched *w, int64_t passed)
         prepare(p); /* somebody may want to debug it now */
     w->facts.requests.passed += passed;
     int64_t wait_us = w->rested_at_us - clock_monotonic_us();
-    if (passed == 0 || p->told_passed || p->stage != RESTING || wait_us <= 0)
+    bool spared = clock_monotonic_us() < w->link->spared_until_us; /* that was said */
+    if (passed == 0 || p->told_passed || p->stage != RESTING || wait_us <= 0 || spared)
         return;
     p->told_passed = true;
     run_say(w->run, w, false,

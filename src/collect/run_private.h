@@ -19,6 +19,10 @@ struct link { /* one attachment of the run */
     struct attachment *attachment;
     bool ended;            /* it will not try again, or is closed */
     int64_t down_since_us; /* 0: attached */
+    /* Of targets that go in captures; 0: none has. */
+    const struct watched *captured;      /* had the latest capture, which ended at captured_us */
+    int64_t captured_us;                 /* or was broken off then */
+    int64_t sparing_us, spared_until_us; /* no capture by itself for that long, and until then */
 };
 
 struct watched {             /* one target */
@@ -147,6 +151,10 @@ void run_pairs_gone(struct watched *w);
 void run_pairs_free(struct watched *w);
 
 /* ---- run_capture.c ---- */
+/* Of a target that was attached: when its captures are due. */
+void run_capture_begin(struct watched *w);
+/* A target is gone, perhaps because of a capture. */
+void run_capture_gone(struct watched *w, bool is_main);
 void run_capture_timeline_due(void *watched); /* the same for a timeline */
 void run_capture_due(void *watched);          /* a timer's function: the snapshot's time has come */
 /* As soon as the pause budget allows, but not before at_us. */
