@@ -144,7 +144,8 @@ static void lose(struct attachment *a, const struct err *why)
         end(a);
         return;
     }
-    bool patient = clock_monotonic_us() - a->first_try_us < a->options.wait_us;
+    bool patient =
+        a->options.persists || clock_monotonic_us() - a->first_try_us < a->options.wait_us;
     bool hopeless = why->code == ERR_USAGE || why->code == ERR_NOMEM || is_over(a);
     if (!hopeless && (a->was_attached ? a->options.follow : patient)) {
         next_us = a->backoff_us;

@@ -61,6 +61,7 @@ static void on_attached(void *arg, struct target *t)
     struct link *link = arg;
     struct run *r = link->run;
     link->down_since_us = 0;
+    link->was_attached = true;
     timer_stop(r->give_up_timer);
     begin_running(r);
     if (r->stage != RUNNING)
@@ -149,10 +150,23 @@ static void on_said(void *arg, const char *text)
     run_say(link->run, NULL, false, "%s", text);
 }
 
-static bool all_ended(const struct run *r)
+/* It is not there, and longer than --wait. */
+static bool is_overdue(const struct run *r, const struct link *link)
+{
+    return !link->was_attached && link->down_since_us &&
+           clock_monotonic_us() - link->started_us >= r->options.wait_us;
+}
+
+/* It will not be tried any more, or not before the run has begun with another one. */
+static bool is_absent(const struct run *r, const struct link *link)
+{
+    return link->ended || (r->stage == STARTING && is_overdue(r, link));
+}
+
+static bool all_absent(const struct run *r)
 {
     for (size_t i = 0; i < r->link_count; i++)
-        if (!r->links[i].ended)
+        if (!is_absent(r, &r->links[i]))
             return false;
     return true;
 }
@@ -178,17 +192,18 @@ static void on_down(void *arg, const struct err *why, int64_t next_try_us)
         bool alone = r->link_count == 1 && r->stage == STARTING && next_try_us < 0;
         if (!alone) /* else it is the run's own error, and said once */
             run_say(r, NULL, true, "%s%s", why->text,
-                next_try_us < 0        ? ""
-                : r->child             ? "; looking for another process of the command"
-                : r->stage == STARTING ? "; waiting for it (--wait)"
-                                       : "; waiting for it to come back");
+                next_try_us < 0 || all_absent(r) ? ""
+                : r->child                       ? "; looking for another process of the command"
+                : link->was_attached             ? "; waiting for it to come back"
+                : is_overdue(r, link)            ? "; tried on as long as another target is there"
+                                                 : "; waiting for it (--wait)");
         run_record_event(r, NULL, 0, "lost", why->text);
     }
     if (r->child && r->stage == RUNNING)
         child_look_again(r->child);
     if (r->stage > RUNNING || (r->options.by_hand && r->stage == RUNNING))
         return;
-    if (all_ended(r)) {
+    if (all_absent(r)) {
         r->why = *why;
         run_finish(r, r->stage == STARTING ? "not reached" : "all targets are gone");
     } else if (all_down(r) && r->stage == RUNNING && !timer_running(r->give_up_timer)) {
@@ -219,10 +234,12 @@ static const struct attachment_handlers attachment_handlers = {
 
 int run_link_start(struct run *r, struct link *link, const struct address *address, struct err *e)
 {
+    bool follows = !r->options.manual && !r->options.stepped;
     struct attachment_options options = {.address = *address,
-        .follow = !r->options.manual && !r->options.stepped,
+        .follow = follows,
         .moves = r->child != NULL,
         .wait_us = r->options.wait_us,
+        .persists = r->link_count > 1 && follows && !r->options.by_hand,
         .workers = !r->options.manual,
         .allow_remote = r->options.allow_remote,
         .guardian = r->guardian,
@@ -230,6 +247,8 @@ int run_link_start(struct run *r, struct link *link, const struct address *addre
     if (options.expiry_us < EXPIRY_MIN_US)
         options.expiry_us = EXPIRY_MIN_US;
     link->run = r;
+    link->started_us = clock_monotonic_us();
+    address_format(address, link->name);
     return attachment_new(r->loop, &options, &attachment_handlers, link, &link->attachment, e);
 }
 
@@ -382,10 +401,9 @@ static int start_links(struct run *r, const struct run_options *o, struct err *e
     r->links = calloc(o->by_hand ? RUN_LINKS_MAX : o->address_count, sizeof *r->links);
     if (!r->links)
         return err_set(e, ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < o->address_count && rc == 0; i++) {
+    r->link_count = o->address_count;
+    for (size_t i = 0; i < o->address_count && rc == 0; i++)
         rc = run_link_start(r, &r->links[i], &o->addresses[i], e);
-        r->link_count = i + 1;
-    }
     return rc;
 }
 
@@ -481,6 +499,14 @@ void run_free(struct run *r)
 size_t run_target_count(const struct run *r)
 {
     return r->target_count;
+}
+
+const char *run_absent(const struct run *r, size_t index)
+{
+    for (size_t i = 0; i < r->link_count; i++)
+        if (!r->links[i].was_attached && index-- == 0)
+            return r->links[i].name;
+    return NULL;
 }
 
 const struct run_target *run_target_at(const struct run *r, size_t index)

@@ -193,6 +193,9 @@ void run_free(struct run *r);
 size_t run_target_count(const struct run *r);
 const struct run_target *run_target_at(const struct run *r, size_t index);
 
+/* An address that never was attached to, NULL when there is none past that many. */
+const char *run_absent(const struct run *r, size_t index);
+
 /* The classes of the target at index whose retained size grew most from its first analysed
  * snapshot to its latest; none before the second. Borrowed until the run goes on. */
 size_t run_grown_classes(const struct run *r, size_t index, struct class_change *ret, size_t max);

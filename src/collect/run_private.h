@@ -17,7 +17,10 @@ enum stage { STARTING, RUNNING, ENDING, LEAVING, OVER };
 struct link { /* one attachment of the run */
     struct run *run;
     struct attachment *attachment;
-    bool ended;            /* it will not try again, or is closed */
+    char name[ADDRESS_TEXT_SIZE]; /* its address */
+    bool was_attached;
+    bool ended; /* it will not try again, or is closed */
+    int64_t started_us;
     int64_t down_since_us; /* 0: attached */
     /* Of targets that go in captures; 0: none has. */
     const struct watched *captured;      /* had the latest capture, which ended at captured_us */

@@ -71,6 +71,7 @@ struct attachment_options {
     struct address address;
     bool follow;       /* try again after the target went, and until then */
     int64_t wait_us;   /* how long to try before the first success; 0: once */
+    bool persists;     /* try on after that, too; the owner decides when it is enough */
     bool moves;        /* attachment_set_pid will tell of another process when this one ends */
     bool workers;      /* attach to workers, too */
     bool passive;      /* install nothing and let a waiting target wait: for a look only */

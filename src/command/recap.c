@@ -124,6 +124,18 @@ static int print_grown(const struct show_out *out, const struct run *r, size_t i
     return rc;
 }
 
+/* They are no targets of the record, and their one warning is long past. */
+static void print_absent(const struct show_out *out, const struct run *r)
+{
+    const char *name = run_absent(r, 0);
+    if (!name)
+        return;
+    fprintf(out->file, "never there: %s", name);
+    for (size_t i = 1; (name = run_absent(r, i)); i++)
+        fprintf(out->file, ", %s", name);
+    fprintf(out->file, "\n");
+}
+
 static int summary_text(
     const struct show_out *out, const struct run *r, const struct recap_end *end, struct err *e)
 {
@@ -140,6 +152,7 @@ static int summary_text(
     if (end->record)
         fprintf(out->file, " in %s\nrun %s", end->record, end->run_id);
     fprintf(out->file, "\n");
+    print_absent(out, r);
     int rc = 0;
     for (size_t i = 0; i < count && rc == 0; i++) {
         print_target(out, r, run_target_at(r, i));
@@ -212,6 +225,9 @@ static int summary_json(
     cJSON *targets = show_json_array(line, "targets", &rc);
     for (size_t i = 0; i < run_target_count(r); i++)
         target_json(targets, r, i, &rc);
+    cJSON *absent = show_json_array(line, "never_there", &rc);
+    for (size_t i = 0; run_absent(r, i); i++)
+        show_json_add(absent, NULL, cJSON_CreateString(run_absent(r, i)), &rc);
     return show_json_line(out, line, rc, e);
 }
 

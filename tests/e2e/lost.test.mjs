@@ -58,3 +58,45 @@ test('a connection that breaks in each snapshot is not tried with another at onc
     assert.equal(asked, 1, `${asked} snapshots were asked for`);
     assert.match(warnings(run).join(), /has none by itself for 1 m 0 s/);
 });
+
+test('a target that is not there at first is watched when it comes, and else named at the end', async (t) => {
+    const ws = workspace(t);
+    const [late, never] = [await freePort(), await freePort()];
+    const target = await startTarget(t);
+    const run = startHeaptap(t, ws, ['run', never, late, target.port, ...quick, '--no-snapshots',
+        '--live-profile', 'off', '--no-diagnosis', ...ws.own]);
+    await until(() => rowsOf(ws) > 3, 'rows');
+    await sleep(1500);
+    const { pid } = await startTarget(t, { inspect: `--inspect=127.0.0.1:${late}` });
+    await run.printed(new RegExp(`attached to server.js, pid ${pid}`));
+    await sleep(700);
+    run.child.kill('SIGINT');
+    assertExit(await run.done, 0);
+    for (const port of [late, never])
+        assert.equal(run.stderr.match(new RegExp(`${port}.*tried on as long as`, 'g'))?.length, 1, run.stderr);
+    assert.match(run.stdout, new RegExp(`^never there: 127.0.0.1:${never}$`, 'm'));
+    const read = sql(ws.db, 'SELECT pid, count(*) AS n FROM targets JOIN memory_metrics USING (target_id) GROUP BY pid');
+    assert.equal(read.length, 2);
+    assert.ok(read.every(({ n }) => n > 1), JSON.stringify(read));
+});
+
+test('targets that are all absent end a run with exit code 3, after --wait if it is given', async (t) => {
+    const ws = workspace(t);
+    const ports = [await freePort(), await freePort()];
+    const args = ['run', ...ports, ...quick, '--json', ...ws.own];
+    const at = Date.now();
+    const none = startHeaptap(t, ws, args);
+    assertExit(await none.done, 3);
+    assert.ok(Date.now() - at < 5000, `at once, not after ${Date.now() - at} ms`);
+    for (const port of ports) assert.match(none.stdout + none.stderr, new RegExp(`nothing listens .*${port}`));
+    const waiting = startHeaptap(t, ws, [...args, '--wait', '2s']);
+    assertExit(await waiting.done, 3);
+    assert.ok(Date.now() - at >= 2000);
+    const one = startHeaptap(t, ws, [...args, '--wait', '30s', '--duration', '1s', '--no-snapshots']);
+    await sleep(1000);
+    await startTarget(t, { inspect: `--inspect=127.0.0.1:${ports[1]}` });
+    assertExit(await one.done, 0);
+    const summary = one.stdout.split('\n').filter(Boolean).map((line) => JSON.parse(line))
+        .find(({ type }) => type === 'summary');
+    assert.deepEqual(summary.never_there, [`127.0.0.1:${ports[0]}`]);
+});
