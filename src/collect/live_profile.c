@@ -1,8 +1,9 @@
 /* The live profile: starting it if nobody else has, reading it at a bounded price.
  *
- *   asking ──> starting ──> on <──> reading          asking: is one running?
- *      │           ^         │          │            on: the timer
- *      └─> ended   └─────────┴─(lost)───┘            ended: somebody else's, or lost too often */
+ *   waiting <──> asking ──> starting ──> on <──> reading     asking: is one running?
+ *      │                       ^         │          │        waiting: it is somebody else's
+ *      └─> ended               └─────────┴─(lost)───┘        on: the timer
+ *                                                            ended: still so, or lost too often */
 #include "collect/live_profile.h"
 
 #include "base/clock.h"
@@ -16,10 +17,12 @@
 #define ASK_DEADLINE_US    (60 * 1000000LL) /* it may force a collection of a large heap */
 #define FINISH_DEADLINE_US (10 * 1000000LL)
 #define BUSY_LOOK_US       1000000
+#define WAIT_FIRST_US      1000000 /* then twice as long each time: a minute for six of them */
+#define WAITS              6
 #define FIRST_GAPS         8       /* the first gap is that part of the interval, then it doubles */
 #define FIRST_GAP_MIN_US   1000000 /* so that a short run has a series too */
 
-enum state { ASKING, STARTING, ON, READING, ENDED };
+enum state { WAITING, ASKING, STARTING, ON, READING, ENDED };
 
 struct live_profile {
     struct loop *loop;
@@ -30,7 +33,7 @@ struct live_profile {
     int64_t gap_us;  /* the next one, before what the cost asks for */
     int64_t cost_us; /* of the latest reading */
     int64_t asked_us, read_us;
-    int losses;
+    int losses, waits;
     bool excused;               /* the next loss is our own doing */
     struct allocations *stacks; /* of the reading that waits for its sample */
     struct allocation_sites sites;
@@ -65,9 +68,15 @@ static bool is_leaving(const struct err *why)
 
 /* ---- starting ---- */
 
+/* So long after what has stalled the target for cost_us. */
+static int64_t rest_for(int64_t cost_us)
+{
+    return (int64_t)((double)cost_us * (1 / LIVE_PROFILE_SHARE - 1));
+}
+
 static void plan(struct live_profile *p)
 {
-    int64_t rest = (int64_t)((double)p->cost_us * (1 / LIVE_PROFILE_SHARE - 1));
+    int64_t rest = rest_for(p->cost_us);
     p->state = ON;
     timer_start(p->timer, p->gap_us > rest ? p->gap_us : rest);
     p->gap_us = 2 * p->gap_us < p->options.interval_us ? 2 * p->gap_us : p->options.interval_us;
@@ -85,6 +94,23 @@ static void started(void *arg, const cJSON *result, const struct err *why)
         end(p, why->text);
     else
         plan(p);
+}
+
+/* A heaptap that was killed leaves its sampling on for a second or so (guardian.h). */
+static void wait_for_others(struct live_profile *p)
+{
+    int64_t gap_us = WAIT_FIRST_US << p->waits;
+    int64_t rest_us = rest_for(clock_monotonic_us() - p->asked_us);
+    if (p->waits == WAITS) {
+        end(p, "somebody else has sampled the heap all that time; it is not asked again");
+        return;
+    }
+    if (p->waits++ == 0)
+        p->handlers->waits(p->arg,
+            "another client or the program itself samples the heap, and is left alone "
+            "(--live-profile steal takes it over); asked again within a minute");
+    p->state = WAITING;
+    timer_start(p->timer, gap_us > rest_us ? gap_us : rest_us);
 }
 
 static void start(struct live_profile *p)
@@ -123,14 +149,23 @@ static void asked(void *arg, const cJSON *result, const struct err *why)
     if (p->state != ASKING)
         return;
     if (!why)
-        end(p, "another client or the program itself samples the heap, and is left alone "
-               "(--live-profile steal takes it over)");
+        wait_for_others(p);
     else if (why->code == ERR_TARGET)
         start(p);
     else if (is_leaving(why))
         p->state = ENDED;
     else
         end(p, why->text);
+}
+
+static int ask(struct live_profile *p, struct err *e)
+{
+    p->state = ASKING;
+    p->asked_us = clock_monotonic_us();
+    return cdp_call(p->options.session,
+        p->options.steal ? PROTO_HEAP_PROFILER_STOP_SAMPLING
+                         : PROTO_HEAP_PROFILER_GET_SAMPLING_PROFILE,
+        NULL, ASK_DEADLINE_US, p->options.steal ? stolen : asked, p, e);
 }
 
 /* ---- reading ---- */
@@ -227,12 +262,15 @@ static void read_now(struct live_profile *p, int64_t deadline_us)
 static void on_timer(void *arg)
 {
     struct live_profile *p = arg;
-    if (p->state != ON)
+    struct err e = ERR_NONE;
+    if (p->state != ON && p->state != WAITING)
         return;
-    if (p->handlers->may_read(p->arg))
-        read_now(p, ASK_DEADLINE_US);
-    else
+    if (!p->handlers->may_read(p->arg))
         timer_start(p->timer, BUSY_LOOK_US);
+    else if (p->state == ON)
+        read_now(p, ASK_DEADLINE_US);
+    else if (ask(p, &e) != 0)
+        end(p, e.text);
 }
 
 /* ---- for the owner ---- */
@@ -254,9 +292,7 @@ int live_profile_new(struct loop *l, const struct live_profile_options *o,
         .arg = arg};
     int rc = timer_new(l, on_timer, p, &p->timer, e);
     if (rc == 0)
-        rc = cdp_call(o->session,
-            o->steal ? PROTO_HEAP_PROFILER_STOP_SAMPLING : PROTO_HEAP_PROFILER_GET_SAMPLING_PROFILE,
-            NULL, ASK_DEADLINE_US, o->steal ? stolen : asked, p, e);
+        rc = ask(p, e);
     if (rc) {
         timer_free(p->timer);
         free(p);

@@ -3,8 +3,9 @@
  * snapshot.
  *
  * The profiler is the process's only one. One that runs already is somebody else's: it is left
- * alone (unless `steal`). One that is ours can be ended by any other client; then it is started
- * again, which breaks the series, up to LIVE_PROFILE_LOSSES times.
+ * alone (unless `steal`), and asked after a few times in the next minute. One that is ours can be
+ * ended by any other client; then it is started again, which breaks the series, up to
+ * LIVE_PROFILE_LOSSES times.
  *
  * The session ends the profiler when it ends, however it ends, and without a collection: leaving
  * needs no call. */
@@ -42,6 +43,8 @@ struct live_profile_handlers {
     /* False: the target has something better to do; asked again a second later. */
     bool (*may_read)(void *arg);
     void (*read)(void *arg, const struct live_reading *reading);
+    /* Somebody else samples the heap, and that is waited for; once, one line. */
+    void (*waits)(void *arg, const char *why);
     /* The series begins anew with the next reading; or ended for good. One line each. */
     void (*broken)(void *arg, const char *why);
     void (*ended)(void *arg, const char *why);

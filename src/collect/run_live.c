@@ -104,6 +104,13 @@ static void on_broken(void *arg, const char *why)
     record_event(w, "live-profile-broken", why, live_profile_number(w->live));
 }
 
+static void on_waits(void *arg, const char *why)
+{
+    struct watched *w = arg;
+    run_say(w->run, w, true, "no live profile: %s", why);
+    record_event(w, "live-profile-waits", why, w->live_number);
+}
+
 static void on_ended(void *arg, const char *why)
 {
     struct watched *w = arg;
@@ -114,6 +121,7 @@ static void on_ended(void *arg, const char *why)
 static const struct live_profile_handlers handlers = {
     .may_read = may_read,
     .read = on_read,
+    .waits = on_waits,
     .broken = on_broken,
     .ended = on_ended,
 };

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import {
-    assertExit, assertNoGap, heaptap, sleep, sql, startHeaptap, startTarget, until, versions, workspace,
+    assertExit, assertNoGap, heaptap, rowsOf, sleep, sql, startHeaptap, startTarget, until, versions, workspace,
 } from './lib.mjs';
 
 // A second inspector client, as DevTools or a profiling agent would be.
@@ -99,6 +99,23 @@ test('sampling of somebody else is neither read nor ended', async (t) => {
     assert.match(run.stderr, /no live profile: .*left alone/);
     assert.equal(sql(ws.db, 'SELECT * FROM allocation_sites').length, 0);
     assert.equal(await samples(other), true, 'heaptap ended the sampling of somebody else');
+});
+
+test('what a killed heaptap has left for a second is waited for by the next one', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t, { code: leaky, listens: false });
+    const args = ['run', target.port, ...ws.own, '--no-snapshots', '--live-profile', '64KB', '--live-profile-interval', '1s'];
+    const floors = () => sql(ws.db, `SELECT * FROM memory_metrics WHERE label = 'after-gc'`).length;
+    const first = startHeaptap(t, ws, args);
+    await until(() => rowsOf(ws) && floors() > 1, 'floors of the first run');
+    first.child.kill('SIGKILL');
+    await first.done;
+    const before = floors();
+    const run = startHeaptap(t, ws, args);
+    await until(() => floors() > before + 1, () => `floors of the second run:\n${run.stderr}`);
+    run.child.kill('SIGINT');
+    assertExit(await run.done, 0);
+    assert.equal(run.stderr.match(/left alone/g)?.length, 1, run.stderr);
 });
 
 test('--live-profile steal takes the sampling over', async (t) => {
