@@ -16,7 +16,7 @@ struct sample {
     double heap_used, heap_total, external, array_buffers, rss;
     double heap_limit; /* V8's; of a worker thread with a lower one of its own that */
     double gc_count, gc_major, gc_ms;        /* since we attached */
-    double loop_delay_ms, loop_delay_max_ms; /* since the reading before */
+    double loop_delay_ms, loop_delay_max_ms; /* since the reading before; a stall so far */
     double loop_utilization;                 /* 0 to 1, since the reading before */
     const char *heap_spaces;                 /* JSON object, NULL if unknown; borrowed */
 };

@@ -5,12 +5,10 @@
     'use strict';
     const builtin = process.getBuiltinModule ?? require;
     const v8 = builtin('v8');
-    const { PerformanceObserver, monitorEventLoopDelay, performance } = builtin('perf_hooks');
+    const { PerformanceObserver, performance } = builtin('perf_hooks');
     const { setInterval, clearInterval } = builtin('timers');
     const { memoryUsage } = process;
 
-    // Every 100 ms: each tick wakes the process, so finer is not free.
-    const resolutionMs = 100;
     const markSweepCompact = 4;
 
     let collections = 0;
@@ -29,13 +27,27 @@
     } catch {
         observer = undefined;
     }
-    let delay;
-    try {
-        delay = monitorEventLoopDelay({ resolution: resolutionMs });
-        delay.enable();
-    } catch {
-        delay = undefined;
+
+    // How late the event loop is. Not by monitorEventLoopDelay(): its mean and its reset() walk 366
+    // KB, and after reset() its next tick counts for nothing, so that a stall in which a reading
+    // was taken never showed. Each tick wakes the process, so finer is not free.
+    const tickMs = 200;
+    let tickAt = performance.now();
+    let ticks = 0;
+    let lateMs = 0;
+    let latestMs = 0;
+    function noteLate(now) {
+        const late = Math.max(0, now - tickAt - tickMs);
+        ticks++;
+        lateMs += late;
+        if (late > latestMs) latestMs = late;
     }
+    const ticker = setInterval(() => {
+        const now = performance.now();
+        noteLate(now);
+        tickAt = now;
+    }, tickMs);
+    ticker.unref?.();
     let utilization = performance.eventLoopUtilization?.();
 
     let beats = 0;
@@ -76,8 +88,6 @@
         return quiet < 2 || ++readings >= readingsAtMost;
     };
 
-    const ms = (nanoseconds) => Math.max(0, nanoseconds / 1e6 - resolutionMs) || 0;
-
     // What a worker thread's heap may hold is told here only: V8's limit counts a young generation that is
     // many times larger in a small worker. Empty in the main thread.
     const { maxOldGenerationSizeMb } = builtin('worker_threads').resourceLimits ?? {};
@@ -102,16 +112,15 @@
             let text = '[' + heap.used_heap_size + ',' + heap.total_heap_size + ',' + external + ',' +
                 arrayBuffers + ',' + rss + ',' + heap.heap_size_limit + ',' +
                 (observer ? collections + ',' + major + ',' + collectionMs : 'null,null,null');
-            if (delay) {
-                text += ',' + ms(delay.mean) + ',' + ms(delay.max);
-                delay.reset();
-            } else {
-                text += ',null,null';
-            }
+            // In the middle of a stall the next tick is overdue: that is the stall so far.
+            const now = performance.now();
+            if (now - tickAt > tickMs) noteLate(now);
+            text += ',' + (ticks ? lateMs / ticks : 0) + ',' + latestMs;
+            ticks = lateMs = latestMs = 0;
             if (utilization) {
-                const now = performance.eventLoopUtilization();
-                text += ',' + performance.eventLoopUtilization(now, utilization).utilization;
-                utilization = now;
+                const used = performance.eventLoopUtilization();
+                text += ',' + performance.eventLoopUtilization(used, utilization).utilization;
+                utilization = used;
             } else {
                 text += ',null';
             }
@@ -121,9 +130,9 @@
         },
         stop() {
             clearInterval(watchdog);
+            clearInterval(ticker);
             stayStill(false);
             observer?.disconnect();
-            delay?.disable();
         },
     };
     return sampler;

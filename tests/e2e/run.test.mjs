@@ -44,6 +44,24 @@ function visit(target, pages = ['/page', '/report', '/product?id=1'], pauseMs = 
     };
 }
 
+for (const node of ['18', '26'])
+    test(`a stall of Node ${node} shows while it lasts and after it, though readings are taken in it`, async (t) => {
+        const ws = workspace(t);
+        const target = await startTarget(t, {
+            node,
+            listens: false,
+            code: `setInterval(() => { for (const end = Date.now() + 1500; Date.now() < end; ); }, 2500)`,
+        });
+        await sleep(500);
+        const run = await heaptap(t, ws, ['run', '--duration', '7s', ...quick, '--no-snapshots',
+            '--live-profile', 'off', ...ws.own, String(target.port)]);
+        assertExit(run, 0);
+        const late = sql(ws.db, 'SELECT loop_delay_max_ms AS ms FROM memory_metrics').map((row) => row.ms);
+        const within = late.filter((ms) => ms > 300 && ms < 1000).length;
+        assert.ok(Math.max(...late) > 1100, `a stall of 1.5 s, yet at most ${Math.max(...late)} ms`);
+        assert.ok(within >= 1, `no reading tells of a stall that lasts: ${late}`);
+    });
+
 for (const node of versions)
     for (const form of ['cjs', 'esm'])
         test(`a run records metrics and snapshots of Node ${node}, ${form}`, async (t) => {

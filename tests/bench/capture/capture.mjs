@@ -193,29 +193,51 @@ async function sampled(t, target, everyMs, seconds) {
     return { rows, target: spent, own: cost.cpu_ms * 1000, rss: cost.rss_mb };
 }
 
-// A client that asks as heaptap does, at any pace: what it asks is what costs the target.
+// A client that asks as heaptap does, at any pace: what it asks is what costs the target. `paced` does so
+// for a while; of a push nobody asks: a timer in the target hands a text to a binding.
 async function asker(target) {
     const socket = new WebSocket(target.ws);
     await new Promise((resolve) => (socket.onopen = resolve));
     let id = 0;
-    const call = (method, params) => {
-        socket.send(JSON.stringify({ id: ++id, method, params }));
-        return new Promise((resolve) => (socket.onmessage = ({ data }) => resolve(JSON.parse(data).result)));
+    const waiting = new Map();
+    socket.onmessage = ({ data }) => {
+        const answer = JSON.parse(data);
+        waiting.get(answer.id)?.(answer.result);
+        waiting.delete(answer.id);
     };
+    const call = (method, params = {}) => {
+        socket.send(JSON.stringify({ id: ++id, method, params }));
+        return new Promise((resolve) => waiting.set(id, resolve));
+    };
+    const evaluate = async (expression) =>
+        (await call('Runtime.evaluate', { expression, includeCommandLineAPI: true, objectGroup: 'heaptap' })).result.objectId;
+    const of = (objectId, functionDeclaration) => () =>
+        call('Runtime.callFunctionOn', { objectId, functionDeclaration, silent: true });
+    const questions = async (ask, everyMs, times) => {
+        const started = performance.now();
+        for (let i = 0; i < times; i++) {
+            await ask();
+            if (everyMs) await sleep(Math.max(0, started + (i + 1) * everyMs - performance.now()));
+        }
+    };
+    const asked = (ask) => (everyMs, times) => questions(ask, everyMs, times);
     const source = fs.readFileSync(path.join(house, 'src/collect/sampler.js'), 'utf8');
-    const { result } = await call('Runtime.evaluate', {
-        expression: `${source}(600000)`,
-        includeCommandLineAPI: true,
-        objectGroup: 'heaptap',
-    });
+    const sampler = await evaluate(`${source}(600000)`);
+    await call('Runtime.addBinding', { name: 'pushed' });
+    const pusher = await evaluate(`({ every(ms) { clearInterval(this.timer); if (ms) this.timer = setInterval(() => pushed('1'), ms); } })`);
+    const push = async (everyMs, times) => {
+        await of(pusher, `function(){this.every(${everyMs})}`)();
+        await sleep(everyMs * times);
+        await of(pusher, 'function(){this.every(0)}')();
+    };
     return {
-        cheapest: () => call('Runtime.evaluate', { expression: '1', silent: true }),
-        reading: () =>
-            call('Runtime.callFunctionOn', {
-                objectId: result.objectId,
-                functionDeclaration: 'function(){return this.read(false)}',
-                silent: true,
-            }),
+        kinds: {
+            'a reading': asked(of(sampler, 'function(){return this.read(false)}')),
+            'empty function': asked(of(sampler, 'function(){return 1}')),
+            'evaluate 1': asked(() => call('Runtime.evaluate', { expression: '1', silent: true })),
+            getHeapUsage: asked(() => call('Runtime.getHeapUsage')),
+            'a push': push,
+        },
         close: () => socket.close(),
     };
 }
@@ -224,31 +246,31 @@ async function asker(target) {
 // warm, when one question follows the other. What it does by itself in that time is taken off.
 async function questions(target) {
     const client = await asker(target);
+    const spent = async (work) => {
+        const begin = cpuOf(target.pid), started = performance.now();
+        await work();
+        return { us: cpuOf(target.pid) - begin, ms: performance.now() - started };
+    };
+    const idles = [];
     const rows = [];
-    for (const [pace, everyMs, count] of [['one a second', 1000, 20], ['50 a second', 20, 500], ['one after the other', 0, 10000]]) {
-        const spent = async (ask, times) => {
-            const begin = cpuOf(target.pid), started = performance.now();
-            for (let i = 0; i < times; i++) {
-                await ask();
-                if (everyMs) await sleep(Math.max(0, started + (i + 1) * everyMs - performance.now()));
-            }
-            return { us: cpuOf(target.pid) - begin, ms: performance.now() - started };
-        };
-        const each = { cheapest: [], reading: [] };
+    for (const [pace, everyMs, count] of [['one a second', 1000, 12], ['50 a second', 20, 300], ['one after the other', 0, 6000]]) {
+        const times = Math.ceil(count / rounds);
+        const each = {};
         for (let round = 0; round < rounds; round++) {
             await sleep(500);
-            const idle = await spent(() => sleep(1000), 2);
-            for (const kind of Object.keys(each)) {
-                await client[kind]();
-                const { us, ms } = await spent(client[kind], Math.ceil(count / rounds));
-                each[kind].push((us - (idle.us / idle.ms) * ms) / Math.ceil(count / rounds));
+            const idle = await spent(() => sleep(2000));
+            idles.push((idle.us / idle.ms) * 1000);
+            for (const [kind, paced] of Object.entries(client.kinds)) {
+                if (kind === 'a push' && !everyMs) continue;
+                await paced(1, 1);
+                const { us, ms } = await spent(() => paced(everyMs, times));
+                (each[kind] ??= []).push((us - (idle.us / idle.ms) * ms) / times);
             }
         }
-        const [cheapest, reading] = [median(each.cheapest), median(each.reading)];
-        rows.push([pace, reading.toFixed(0), cheapest.toFixed(0), (reading - cheapest).toFixed(0), (reading / cheapest).toFixed(2)]);
+        rows.push([pace, ...Object.keys(client.kinds).map((kind) => (each[kind] ? median(each[kind]).toFixed(0) : '-'))]);
     }
     client.close();
-    return rows;
+    return { head: ['pace', ...Object.keys(client.kinds)], rows, idle: median(idles).toFixed(0) };
 }
 
 // Two runs of the same length, few readings and many: the difference is the readings' alone, without
@@ -273,8 +295,9 @@ async function benchSample(node) {
                 ],
             ]
         );
-        console.log(`The same question by its pace, beside evaluate of 1: µs of the target's CPU, Node ${node}`);
-        table(['pace', 'a sample', 'evaluate 1', 'beyond it', 'ratio'], await questions(target));
+        const { head, rows: paces, idle } = await questions(target);
+        console.log(`A reading by its pace, beside what is cheaper: µs of the target's CPU, Node ${node}; the sampler's ticks cost ${idle} µs a second`);
+        table(head, paces);
     });
 }
 
