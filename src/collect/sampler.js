@@ -10,12 +10,14 @@
     const { memoryUsage } = process;
 
     const markSweepCompact = 4;
+    // It has the functions, but tells no collection, no buffer and no use of its loop: all are 0.
+    const isDeno = !!process.versions.deno;
 
     let collections = 0;
     let major = 0;
     let collectionMs = 0;
     let observer;
-    try {
+    if (!isDeno) try {
         observer = new PerformanceObserver((list) => {
             for (const entry of list.getEntries()) {
                 collections++;
@@ -48,7 +50,7 @@
         tickAt = now;
     }, tickMs);
     ticker.unref?.();
-    let utilization = performance.eventLoopUtilization?.();
+    let utilization; // up to the reading before; the first has none, and the time of our coming is no measure
 
     let beats = 0;
     let beatsSeen = -1;
@@ -109,21 +111,18 @@
                 ({ external, arrayBuffers, rss } = memoryUsage());
                 readings = 0;
             }
+            if (isDeno) arrayBuffers = null;
             let text = '[' + heap.used_heap_size + ',' + heap.total_heap_size + ',' + external + ',' +
                 arrayBuffers + ',' + rss + ',' + heap.heap_size_limit + ',' +
                 (observer ? collections + ',' + major + ',' + collectionMs : 'null,null,null');
             // In the middle of a stall the next tick is overdue: that is the stall so far.
             const now = performance.now();
             if (now - tickAt > tickMs) noteLate(now);
-            text += ',' + (ticks ? lateMs / ticks : 0) + ',' + latestMs;
+            text += ticks ? ',' + lateMs / ticks + ',' + latestMs : ',null,null';
             ticks = lateMs = latestMs = 0;
-            if (utilization) {
-                const used = performance.eventLoopUtilization();
-                text += ',' + performance.eventLoopUtilization(used, utilization).utilization;
-                utilization = used;
-            } else {
-                text += ',null';
-            }
+            const used = isDeno ? undefined : performance.eventLoopUtilization?.();
+            text += ',' + (utilization ? performance.eventLoopUtilization(used, utilization).utilization : null);
+            utilization = used;
             for (const space of v8.getHeapSpaceStatistics())
                 text += ',' + space.space_used_size + ',' + space.space_size;
             return text + ']';

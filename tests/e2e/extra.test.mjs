@@ -142,6 +142,9 @@ for (const [name, launch, pick, kind] of [
             new Set(rows.map((row) => row.heap_used)).size > 3,
             'the same figure all the time'
         );
+        for (const name of kind === 'deno' ? ['array_buffers', 'gc_count', 'gc_ms', 'loop_utilization'] : ['gc_count'])
+            assert.ok(rows.every((row) => row[name] === null), `${name} is not told, yet ${rows[1][name]}`);
+        if (kind === 'deno') assert.ok(rows.slice(2).some((row) => row.loop_delay_max_ms >= 0.01), JSON.stringify(rows));
         assertNoGap(ws.db);
     });
 

@@ -77,12 +77,12 @@ static void put_spark(const struct session *s, const struct show_out *o)
 static int put_pauses(const struct show_out *o, const struct sample *sample, struct err *e)
 {
     char text[256];
-    double usual = isnan(sample->loop_delay_ms) ? 0 : sample->loop_delay_ms;
-    double most = isnan(sample->loop_delay_max_ms) ? 0 : sample->loop_delay_max_ms;
-    snprintf(text, sizeof text,
-        "%.0f collections since attached took %.0f ms; event loop delayed %.1f ms on average, "
-        "%.1f ms at most",
-        sample->gc_count, sample->gc_ms, usual, most);
+    int length = snprintf(text, sizeof text, "%.0f collections since attached took %.0f ms",
+        sample->gc_count, sample->gc_ms);
+    if (!isnan(sample->loop_delay_max_ms)) /* it is not known right after attaching */
+        snprintf(text + length, sizeof text - (size_t)length,
+            "; event loop delayed %.1f ms on average, %.1f ms at most", sample->loop_delay_ms,
+            sample->loop_delay_max_ms);
     fputc('\n', o->file);
     return show_fill(o, text, strlen(text), 0, 0, e);
 }
