@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "collect/ask.h"
 #include "collect/host.h"
 #include "collect/local.h"
 #include "cdp/proto.h"
@@ -271,7 +272,22 @@ static void tell(struct attachment *a, const char *method, cJSON *params)
         say(a, "%s: %s", method, e.text);
 }
 
-/* What keeps an exiting process from waiting for us, and what tells us of workers. */
+static void leave_exiting(struct attachment *a)
+{
+    err_set(&a->why, ERR_LOST, "%s: the process ended", a->name);
+    cdp_close(a->connection); /* it cannot exit before we have left */
+}
+
+static void still_there(void *arg, const cJSON *result, const struct err *why)
+{
+    struct attachment *a = arg;
+    (void)result;
+    if (why && why->code == ERR_TARGET && a->state == STATE_ATTACHED)
+        leave_exiting(a);
+}
+
+/* What keeps an exiting process from waiting for us. One that has begun to exit before it reads
+ * this tells nothing and waits for us for ever; it has no context any more to evaluate in. */
 static void ask_for_events(struct attachment *a, const struct target *t)
 {
     struct err e = ERR_NONE;
@@ -281,6 +297,8 @@ static void ask_for_events(struct attachment *a, const struct target *t)
     struct proto_node_runtime_notify_when_waiting_for_disconnect notify = {.enabled = true};
     if (proto_node_runtime_notify_when_waiting_for_disconnect_encode(&notify, &params, &e) == 0)
         tell(a, PROTO_NODE_RUNTIME_NOTIFY_WHEN_WAITING_FOR_DISCONNECT, params);
+    if (ask_evaluate(cdp_main_session(a->connection), "0", false, 0, still_there, a, &e) != 0)
+        say(a, "%s", e.text);
 }
 
 /* Events of the workers that are there come before the answer. */
@@ -358,8 +376,7 @@ static void on_event(void *arg, struct cdp_session *s, const char *method, const
     struct attachment *a = arg;
     struct target *t = cdp_session_data(s);
     if (strcmp(method, PROTO_NODE_RUNTIME_WAITING_FOR_DISCONNECT) == 0 && cdp_session_is_main(s)) {
-        err_set(&a->why, ERR_LOST, "%s: the process ended", a->name);
-        cdp_close(a->connection); /* it cannot exit before we have left */
+        leave_exiting(a);
         return;
     }
     if (t && t->announced && a->handlers->event)

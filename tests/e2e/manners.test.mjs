@@ -2,6 +2,7 @@
 // target that wants to exit is let go.
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { startPeer } from './peer.mjs';
 import {
     assertExit,
     assertRecord,
@@ -40,6 +41,28 @@ for (const node of versions)
         const run = await running;
         assertExit(run, 3);
         assertRecord(ws);
+    });
+
+for (const node of versions)
+    test(`a Node ${node} that has begun to exit when we attach is let go, too`, async (t) => {
+        const ws = workspace(t);
+        const target = await startTarget(t, {
+            node,
+            listens: false,
+            code: 'console.log("up"); setInterval(() => {}, 50); process.on("SIGUSR2", () => { throw new Error("over"); })',
+        });
+        const peer = await startPeer(t, {
+            upstream: target.port,
+            ask(message, conn) {
+                if (message.method !== 'NodeRuntime.notifyWhenWaitingForDisconnect') return false;
+                process.kill(target.pid, 'SIGUSR2');
+                setTimeout(() => conn.upstream.send(JSON.stringify(message)), 300);
+                return true;
+            },
+        });
+        const running = heaptap(t, ws, ['run', '--no-snapshots', '--give-up', '2s', ...ws.own, String(peer.port)]);
+        await until(() => target.over, 'the target to end', 8000);
+        assertExit(await running, 3);
     });
 
 test('attaching and leaving many times leaves nothing behind in the target', async (t) => {
