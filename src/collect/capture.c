@@ -12,22 +12,25 @@
 #include "collect/capture.h"
 
 #include "base/clock.h"
-#include "cdp/unescape.h"
+#include "base/text.h"
 #include "collect/ask.h"
 #include "collect/guardian.h"
 #include "collect/host.h"
+#include "collect/intake.h"
 #include "collect/lease.h"
+#include "collect/vigil.h"
 #include "cdp/proto.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LEASE_LOOK_US     200000
 #define READING_DEADLINE  (30 * 1000000LL) /* of an idle target; a long GC is within it */
 #define RSS_LOOK_US       50000            /* how often the target's memory is looked at */
-#define CHUNK_TAIL_MAX    (CDP_MESSAGE_MAX)
 #define RECORDING_LOOK_US 100000
+#define RESTING_US        200000 /* of processor time; what builds a snapshot uses all it gets */
 
 enum phase { LEASING, APPRAISING, CHECKING, RECORDING, STREAMING, STORING, SETTLING };
 
@@ -45,12 +48,13 @@ struct capture {
     char *result_path;
     int64_t rss_mark_before; /* the process' highest RSS when we began; INT64_MAX: unknown */
     int64_t started_us, asked_us, first_sign_us, answered_us;
+    struct vigil vigil;         /* while streaming, and until something of it comes */
+    int64_t cpu_us;             /* of the target, when it was interrupted */
     struct recording recording; /* of a timeline */
     int64_t recording_us;       /* when it began */
     bool recorded;              /* its end was asked for */
     bool still;                 /* objects stay where they are, until it has ended */
-    char *tail; /* of a chunk that the writer had no room for, still escaped; owned */
-    size_t tail_length, tail_used;
+    struct intake intake;
     bool streams;        /* the target builds or sends it: nothing stops that */
     bool answered;       /* the target has sent everything */
     bool paused;         /* the connection is */
@@ -91,7 +95,7 @@ static void free_capture(void *object)
     free(c->path);
     free(c->folder);
     free(c->result_path);
-    free(c->tail);
+    intake_free(&c->intake);
     recording_free(&c->recording);
     free(c);
 }
@@ -272,32 +276,9 @@ static void pause_reading(struct capture *c, bool paused)
     cdp_pause(cdp_session_connection(session(c)), paused);
 }
 
-/* Decodes into the writer's blocks; what finds no room is kept until room() is called. Returns the
- * number of bytes taken, or SIZE_MAX after it failed the capture. */
-static size_t decode(struct capture *c, const char *escaped, size_t length)
-{
-    size_t used = 0;
-    while (used < length) {
-        char *space;
-        size_t size, consumed, produced;
-        struct err e = ERR_NONE;
-        if (capture_file_space(c->file, UNESCAPE_MIN_ROOM, &space, &size) != 0)
-            break;
-        int rc = unescape(escaped + used, length - used, space, size, &consumed, &produced, &e);
-        if (rc) {
-            err_context(&e, "the target sent a broken piece of the snapshot");
-            fail(c, CAPTURE_FAILED, &e);
-            return SIZE_MAX;
-        }
-        capture_file_commit(c->file, produced);
-        used += consumed;
-    }
-    return used;
-}
-
 static void complete_stream(struct capture *c)
 {
-    if (c->answered && !c->tail && c->phase == STREAMING) {
+    if (c->answered && !intake_is_full(&c->intake) && c->phase == STREAMING) {
         c->phase = STORING;
         look_at_rss_mark(c);
         c->handlers->progress(c->arg, "storing", 0, 0, capture_file_bytes(c->file));
@@ -305,42 +286,66 @@ static void complete_stream(struct capture *c)
     }
 }
 
+/* A full writer pauses the connection. */
+static void took(struct capture *c, int rc, const struct err *why)
+{
+    if (rc)
+        fail(c, CAPTURE_FAILED, why);
+    else
+        pause_reading(c, intake_is_full(&c->intake));
+}
+
 static void on_room(void *arg)
 {
     struct capture *c = arg;
-    if (c->ended || !c->tail)
+    struct err e = ERR_NONE;
+    if (c->ended || !intake_is_full(&c->intake))
         return;
-    size_t used = decode(c, c->tail + c->tail_used, c->tail_length - c->tail_used);
-    if (used == SIZE_MAX)
-        return;
-    c->tail_used += used;
-    if (c->tail_used < c->tail_length)
-        return;
-    free(c->tail);
-    c->tail = NULL;
-    pause_reading(c, false);
-    complete_stream(c);
+    took(c, intake_go_on(&c->intake, &e), &e);
+    if (!c->ended)
+        complete_stream(c);
 }
 
-/* Keeps the rest of a chunk; the connection is paused, but what it had read already still comes. */
-static void keep_tail(struct capture *c, const char *rest, size_t length)
+/* ---- a target that says nothing ---- */
+
+static void give_up(struct capture *c)
 {
     struct err e = ERR_NONE;
-    size_t old = c->tail ? c->tail_length - c->tail_used : 0;
-    char *tail = length <= CHUNK_TAIL_MAX - old ? malloc(old + length) : NULL;
-    if (!tail) {
-        err_set(&e, ERR_NOMEM, "no memory for a piece of the snapshot");
-        fail(c, CAPTURE_FAILED, &e);
-        return;
+    char text[ERR_TEXT_MAX] = "the target did not answer";
+    if (c->vigil.asked_us)
+        vigil_text(&c->vigil, clock_monotonic_us(), text);
+    err_set(&e, ERR_CAPTURE, "given up: %.900s", text);
+    fail(c, CAPTURE_FAILED, &e);
+}
+
+static void answered_behind(void *arg, const cJSON *result, const struct err *why)
+{
+    struct capture *c = arg;
+    (void)result;
+    if (answers(c) && !why)
+        vigil_answered_behind(&c->vigil);
+}
+
+static void look_at_silence(struct capture *c)
+{
+    struct err e = ERR_NONE;
+    char text[ERR_TEXT_MAX];
+    int64_t now = clock_monotonic_us(), cpu_us;
+    pid_t pid = vigil_is_over(&c->vigil, now) ? host_pid(c) : 0;
+    c->vigil.resting = pid && host_cpu(pid, &cpu_us) == 0 && cpu_us - c->cpu_us < RESTING_US;
+    switch (vigil_look(&c->vigil, now)) {
+    case VIGIL_WAIT: break;
+    case VIGIL_ASK:
+        if (cdp_call(session(c), PROTO_RUNTIME_DISCARD_CONSOLE_ENTRIES, NULL, 0, answered_behind, c,
+                &e) == 0)
+            c->pending++;
+        break;
+    case VIGIL_TELL:
+        vigil_text(&c->vigil, now, text);
+        c->handlers->said(c->arg, text);
+        break;
+    case VIGIL_GIVE_UP: give_up(c); break;
     }
-    if (old)
-        memcpy(tail, c->tail + c->tail_used, old);
-    memcpy(tail + old, rest, length);
-    free(c->tail);
-    c->tail = tail;
-    c->tail_length = old + length;
-    c->tail_used = 0;
-    pause_reading(c, true);
 }
 
 static void sign_of_life(struct capture *c)
@@ -351,14 +356,12 @@ static void sign_of_life(struct capture *c)
 
 void capture_chunk(struct capture *c, const char *escaped, size_t length)
 {
+    struct err e = ERR_NONE;
     if (c->ended || c->phase != STREAMING || c->answered)
         return;
     sign_of_life(c);
-    size_t used = c->tail ? 0 : decode(c, escaped, length);
-    if (used == SIZE_MAX)
-        return;
-    if (used < length)
-        keep_tail(c, escaped + used, length - used);
+    c->vigil.began = true;
+    took(c, intake_add(&c->intake, escaped, length, &e), &e);
     if (!c->ended)
         c->handlers->progress(c->arg, "receiving", 0, 0, capture_file_bytes(c->file));
 }
@@ -374,12 +377,30 @@ static void tell_recording(struct capture *c, int64_t passed_us)
 
 static void snapshot_taken(void *arg, const cJSON *result, const struct err *why);
 
+/* Asked right before the snapshot: its answer is where the stall begins. */
+static void console_discarded(void *arg, const cJSON *result, const struct err *why)
+{
+    struct capture *c = arg;
+    (void)result;
+    (void)why;
+    if (!answers(c) || c->phase != STREAMING)
+        return;
+    sign_of_life(c);
+    c->vigil.answered = true;
+}
+
 /* Asks for a whole snapshot; rc and e: of making params. snapshot_taken follows. */
 static void begin_stream(
     struct capture *c, const char *method, cJSON *params, int rc, struct err *e)
 {
+    struct err ignored = ERR_NONE;
     c->phase = STREAMING;
+    /* What the inspector itself keeps of the console would look like a leak. */
+    if (cdp_call(session(c), PROTO_RUNTIME_DISCARD_CONSOLE_ENTRIES, NULL, 0, console_discarded, c,
+            &ignored) == 0)
+        c->pending++;
     c->asked_us = clock_monotonic_us();
+    vigil_begin(&c->vigil, c->asked_us);
     if (rc == 0)
         rc = cdp_call(session(c), method, params, 0, snapshot_taken, c, e);
     if (!asked(c, rc, e))
@@ -466,6 +487,7 @@ void capture_event(struct capture *c, const char *method, const cJSON *params)
         proto_heap_profiler_report_heap_snapshot_progress_decode(params, &progress, &e) != 0)
         return;
     sign_of_life(c);
+    c->vigil.began = true;
     c->handlers->progress(c->arg, "building", progress.done, progress.total, 0);
 }
 
@@ -487,7 +509,7 @@ static void snapshot_taken(void *arg, const cJSON *result, const struct err *why
         fail(c, CAPTURE_FAILED, &e);
         return;
     }
-    c->answered = true;
+    c->answered = c->vigil.began = true;
     c->answered_us = clock_monotonic_us();
     if (c->first_sign_us == 0)
         c->first_sign_us = c->asked_us;
@@ -508,16 +530,6 @@ static void file_done(void *arg, const struct capture_result *r, const struct er
     settle(c);
 }
 
-/* Asked right before the snapshot: its answer is where the stall begins. */
-static void console_discarded(void *arg, const cJSON *result, const struct err *why)
-{
-    struct capture *c = arg;
-    (void)result;
-    (void)why;
-    if (answers(c) && c->phase == STREAMING)
-        sign_of_life(c);
-}
-
 static void stream(struct capture *c)
 {
     struct err e = ERR_NONE;
@@ -531,10 +543,7 @@ static void stream(struct capture *c)
         fail(c, CAPTURE_FAILED, &e);
         return;
     }
-    /* What the inspector itself keeps of the console would look like a leak. */
-    if (cdp_call(session(c), PROTO_RUNTIME_DISCARD_CONSOLE_ENTRIES, NULL, 0, console_discarded, c,
-            &e) == 0)
-        c->pending++;
+    c->intake.file = c->file;
     if (c->options.kind == CAPTURE_TIMELINE) {
         start_recording(c);
         return;
@@ -676,10 +685,13 @@ static void on_timer(void *arg)
     if (c->phase == STREAMING) {
         look_at_rss(c);
         timer_start(c->timer, RSS_LOOK_US);
+        look_at_silence(c);
         return;
     }
-    if (c->phase == RECORDING)
+    if (c->phase == RECORDING && c->recording_us)
         look_at_recording(c);
+    else if (c->phase > LEASING && c->phase <= RECORDING) /* it was interrupted */
+        give_up(c);
     if (c->phase != LEASING)
         return;
     /* What a snapshot before still sends would be taken for this one's. */
@@ -761,6 +773,26 @@ void capture_hurry(struct capture *c)
         return;
     err_set(&e, ERR_REFUSED, "another capture on this host had not ended by then");
     fail(c, CAPTURE_REFUSED, &e);
+}
+
+void capture_interrupt(struct capture *c)
+{
+    char text[ERR_TEXT_MAX], patience[TEXT_SHORT];
+    capture_hurry(c);
+    if (c->ended || c->phase >= STORING || c->vigil.began)
+        return;
+    vigil_interrupt(&c->vigil, clock_monotonic_us());
+    if (host_cpu(host_pid(c), &c->cpu_us) != 0)
+        c->cpu_us = 0;
+    if (c->phase != STREAMING && !c->recording_us) {
+        timer_start(c->timer, VIGIL_PATIENCE_US);
+    } else if (c->phase == STREAMING) {
+        snprintf(text, sizeof text,
+            "the target has sent nothing of the snapshot yet; if it has not begun it in %s, it is "
+            "given up",
+            text_duration(patience, VIGIL_PATIENCE_US));
+        c->handlers->said(c->arg, text);
+    }
 }
 
 void capture_cancel(struct capture *c)

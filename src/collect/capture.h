@@ -44,6 +44,8 @@ struct capture_handlers {
      * phase: CAPTURE_WAITING, "collecting garbage", "counting objects", "building" (see progress),
      * "receiving", "storing". */
     void (*progress)(void *arg, const char *phase, int64_t done, int64_t total, int64_t bytes);
+    /* A line for a person: what a long wait is for. */
+    void (*said)(void *arg, const char *text);
     /* A timeline's heap as it changes, about 20 times a second; may be NULL. */
     void (*recorded)(void *arg, const struct recording *recording);
     /* Bytes that --max-disk leaves (-1: no bound), and the wish for room for so many. */
@@ -96,6 +98,10 @@ bool capture_ends_standing(const struct capture *c);
 /* Nobody can wait any longer: a capture that has not had its turn on this host yet is not begun
  * (done is called from here); one that has goes on. */
 void capture_hurry(struct capture *c);
+
+/* Somebody wants to leave: as capture_hurry, and one that the target has not begun after a short
+ * patience is given up (done is called then). One that it builds or sends goes on to its end. */
+void capture_interrupt(struct capture *c);
 
 /* Drops it: no file stays, done is not called. The target may go on sending. NULL is fine. */
 void capture_cancel(struct capture *c);

@@ -99,6 +99,15 @@ static int64_t ticks_to_us(int64_t ticks)
     return ticks * (1000000 / sysconf(_SC_CLK_TCK));
 }
 
+int host_cpu(pid_t pid, int64_t *ret_us)
+{
+    int64_t user, system;
+    if (stat_field(pid, 14, &user) != 0 || stat_field(pid, 15, &system) != 0)
+        return ERR_IO;
+    *ret_us = ticks_to_us(user + system);
+    return 0;
+}
+
 int host_start_time(pid_t pid, int64_t *ret_ticks)
 {
     return stat_field(pid, 22, ret_ticks);

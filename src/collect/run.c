@@ -329,6 +329,13 @@ void run_finish(struct run *r, const char *reason)
     run_capture_next(r);
 }
 
+void run_interrupt(struct run *r)
+{
+    run_finish(r, "signal");
+    if (r->capture)
+        capture_interrupt(r->capture);
+}
+
 void run_fail(struct run *r, const char *reason, const struct err *why)
 {
     if (r->stage > RUNNING)

@@ -129,6 +129,10 @@ int run_start(struct loop *l, const struct run_options *o, const struct run_hand
 /* Ends it normally: the running snapshot is completed, a last one taken if it is due. */
 void run_finish(struct run *r, const char *reason);
 
+/* The same because somebody wants to leave: a snapshot that the target has not begun is given up
+ * after a short patience. */
+void run_interrupt(struct run *r);
+
 /* ---- for a run of steps ---- */
 
 /* Waits until no request is in flight (not for ever) and settle_us more, collects garbage, reads

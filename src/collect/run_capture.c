@@ -269,7 +269,14 @@ static void on_recorded(void *arg, const struct recording *recording)
         r->handlers->recorded(r->arg, &r->captured->facts, recording);
 }
 
+static void on_said(void *arg, const char *text)
+{
+    struct run *r = arg;
+    run_say(r, r->captured, false, "%s", text);
+}
+
 static const struct capture_handlers capture_handlers = {
+    .said = on_said,
     .recorded = on_recorded,
     .sampled = run_capture_sampled,
     .progress = run_capture_progressed,

@@ -103,7 +103,7 @@ static void on_signal(void *arg, int fd)
     }
     narrator_clear(c->narrator);
     log_info("ending; once more to leave at once");
-    run_finish(c->run, "signal");
+    run_interrupt(c->run);
 }
 
 static void on_timeout(void *arg)

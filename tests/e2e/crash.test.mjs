@@ -126,6 +126,30 @@ test('a snapshot that is interrupted leaves nothing', async (t) => {
     );
 });
 
+test('a target that does not come to its event loop is told, and one Ctrl-C is enough', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t, {
+        listens: false,
+        code: `console.log('up'); setTimeout(() => { for (;;); }, 300)`,
+    });
+    await sleep(1000);
+    const run = startHeaptap(t, ws, ['snapshot', '--force', ...ws.own, String(target.port)]);
+    await underWay(run, ws);
+    await run.printed(/has not begun the snapshot for 1\d\.\d s: it is busy within one function/);
+    run.child.kill('SIGTERM');
+    await run.printed(/if it has not begun it in 10\.0 s, it is given up/);
+    const started = Date.now();
+    await run.done;
+    assertError(run, 4, /given up: the target has not begun the snapshot/);
+    assert.ok(Date.now() - started < 20_000, `it took ${Date.now() - started} ms to leave`);
+    assert.deepEqual(ws.files(), []);
+    const [row] = sql(ws.db, 'SELECT state, reason FROM heap_snapshots');
+    assert.equal(row.state, 'failed');
+    assert.match(row.reason, /has not begun/);
+    assert.equal(await evaluate(target.ws, '6 * 7'), 42);
+    assert.ok(alive(target.pid));
+});
+
 test('kill -9 at any moment loses at most the rows of the last half second', async (t) => {
     const target = await startTarget(t);
     for (let round = 0; round < 8; round++) {
