@@ -48,6 +48,7 @@ struct capture {
     char *result_path;
     int64_t rss_mark_before; /* the process' highest RSS when we began; INT64_MAX: unknown */
     int64_t started_us, asked_us, first_sign_us, answered_us;
+    struct vigil_lines queue;   /* about the turn on this host */
     struct vigil vigil;         /* while streaming, and until something of it comes */
     int64_t cpu_us;             /* of the target, when it was interrupted */
     struct recording recording; /* of a timeline */
@@ -65,26 +66,6 @@ struct capture {
     void *arg;
     struct loop_discard discard;
 };
-
-const char *capture_state_name(enum capture_state state)
-{
-    static const char *const names[] = {"complete", "refused", "failed"};
-    return names[state];
-}
-
-struct capture_outcome capture_outcome_new(enum capture_kind kind)
-{
-    return (struct capture_outcome){.kind = kind,
-        .state = CAPTURE_FAILED,
-        .why = ERR_NONE,
-        .asked_at_ms = clock_wall_ms(),
-        .heap_used = NAN,
-        .heap_after = NAN,
-        .pause_ms = NAN,
-        .rss_before = -1,
-        .rss_peak = -1,
-        .verdict = {.forecast = {.by = "rule", .nodes = -1}}};
-}
 
 /* ---- ending ---- */
 
@@ -672,6 +653,16 @@ static void appraise(struct capture *c)
         fail(c, CAPTURE_FAILED, &e);
 }
 
+static void tell_queue(struct capture *c)
+{
+    char text[ERR_TEXT_MAX];
+    int64_t waited_us = clock_monotonic_us() - c->started_us;
+    if (!vigil_line_due(&c->queue, waited_us))
+        return;
+    lease_text(c->options.memory->unanswered > 0, waited_us, c->options.patience_us, text);
+    c->handlers->said(c->arg, text);
+}
+
 static bool is_tired(const struct capture *c)
 {
     int64_t patience_us = c->options.patience_us;
@@ -704,6 +695,7 @@ static void on_timer(void *arg)
         capture_hurry(c);
     } else {
         c->handlers->progress(c->arg, CAPTURE_WAITING, 0, 0, 0);
+        tell_queue(c);
         timer_start(c->timer, LEASE_LOOK_US);
     }
 }

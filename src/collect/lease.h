@@ -9,4 +9,8 @@
 int lease_take(int *ret_lease, struct err *e) MUST_USE;
 void lease_release(int lease); /* -1 is fine */
 
+/* Who a capture waits for, and how long it has: for a person. own: for an earlier one of the same
+ * target; most_us: how long it will wait at the most, 0: without end. */
+void lease_text(bool own, int64_t waited_us, int64_t most_us, char out[ERR_TEXT_MAX]);
+
 #endif

@@ -87,8 +87,9 @@ struct run_target {
     int64_t id;    /* in the record, from 1; 0 without a journal */
     bool attached; /* at the end: it was there until we left */
     struct target_identity identity;
-    int64_t readings; /* rows written */
-    int64_t snapshots, refused, failed;
+    int64_t readings;                   /* rows written */
+    int64_t snapshots, refused, failed; /* refused: by the guard */
+    int64_t turned_away;   /* not begun, because another capture on this host had not ended */
     int64_t live_readings; /* of the live profile */
     /* Figures for the summary; NAN until known. Bytes. */
     double first_heap, last_heap;   /* heap used at the first and the latest reading */

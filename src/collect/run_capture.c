@@ -200,7 +200,10 @@ void run_capture_ended(void *arg, const struct capture_outcome *o)
         if (r->options.ret_path)
             *r->options.ret_path = strdup(o->file->path);
     } else if (o->state == CAPTURE_REFUSED) {
-        w->facts.refused++;
+        if (o->verdict.causes)
+            w->facts.refused++;
+        else
+            w->facts.turned_away++;
     } else {
         w->facts.failed++;
     }

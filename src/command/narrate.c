@@ -296,11 +296,10 @@ static void on_progress(void *arg, const struct run_target *t, const char *phase
 {
     struct narrator *n = arg;
     int64_t now = clock_monotonic_us();
+    (void)t;
     (void)elapsed_us;
     bool counts = total > 0;
     if (strcmp(n->phase, phase) != 0) {
-        if (strcmp(phase, CAPTURE_WAITING) == 0)
-            on_said(n, t, false, phase); /* it may take long, and there may be no terminal */
         snprintf(n->phase, sizeof n->phase, "%s", phase);
         show_progress_begin(
             n->progress, phase, counts ? SHOW_UNIT_NONE : SHOW_UNIT_BYTES, total, now);

@@ -78,6 +78,9 @@ static void print_target(
             text_duration(pause, (int64_t)(t->pause_ms * 1000)));
     if (t->refused)
         fprintf(out->file, ", %lld refused by the guard", (long long)t->refused);
+    if (t->turned_away)
+        fprintf(out->file, ", %lld not begun (another capture on this host had not ended)",
+            (long long)t->turned_away);
     if (t->failed)
         fprintf(out->file, ", %lld failed", (long long)t->failed);
     fprintf(out->file, "\n");
@@ -190,6 +193,7 @@ static void target_json(cJSON *list, const struct run *r, size_t index, int *rc)
     show_json_integer(o, "readings", t->readings, rc);
     show_json_integer(o, "snapshots", t->snapshots, rc);
     show_json_integer(o, "refused", t->refused, rc);
+    show_json_integer(o, "turned_away", t->turned_away, rc);
     show_json_integer(o, "failed", t->failed, rc);
     show_json_number(o, "pause_ms", t->pause_ms, rc);
     const struct {

@@ -343,6 +343,36 @@ test('readings go on while another heaptap captures', async (t) => {
     await first.done;
 });
 
+test('who waits for another capture is told whose it is, and one Ctrl-C ends the wait', async (t) => {
+    const ws = workspace(t);
+    const other = workspace(t);
+    const hung = await startTarget(t, {
+        listens: false,
+        code: `console.log('up'); setTimeout(() => { for (;;); }, 300)`,
+    });
+    const small = await startTarget(t);
+    await sleep(1000);
+    const first = startHeaptap(t, other, ['snapshot', '--force', ...other.own, String(hung.port)]);
+    await underWay(first, other);
+    const one = startHeaptap(t, ws, ['snapshot', ...ws.own, String(small.port)]);
+    await one.printed(new RegExp(`waiting for another capture on this host \\(of heaptap, pid ${first.pid}\\)`));
+    one.child.kill('SIGINT');
+    const started = Date.now();
+    await one.done;
+    assertError(one, 4, /another capture on this host had not ended/);
+    assert.ok(Date.now() - started < 5000);
+    const late = await heaptap(t, ws, ['snapshot', '--timeout', '1s', ...ws.own, String(small.port)]);
+    assertError(late, 124);
+    const run = await heaptap(t, ws, ['run', '--duration', '1s', '--no-diagnosis', ...ws.own, String(small.port)]);
+    assertExit(run, 0);
+    assert.match(run.stdout, /1 not begun \(another capture on this host had not ended\)/);
+    assert.doesNotMatch(run.stdout, /refused/);
+    first.child.kill('SIGINT');
+    await sleep(100);
+    first.child.kill('SIGINT');
+    await first.done;
+});
+
 test('a file-size limit fails the snapshot with a clear line and leaves no file', async (t) => {
     const ws = workspace(t);
     const target = await startTarget(t);

@@ -199,8 +199,6 @@ static void on_progress(void *arg, const struct run_target *t, const char *phase
     if (!s->busy)
         return;
     if (strcmp(s->phase, phase) != 0) {
-        if (strcmp(phase, CAPTURE_WAITING) == 0)
-            session_tell(s, "heaptap: %s; Ctrl-C ends the wait", phase);
         snprintf(s->phase, sizeof s->phase, "%s", phase);
         show_progress_begin(
             s->progress, phase, total > 0 ? SHOW_UNIT_NONE : SHOW_UNIT_BYTES, total, now);
