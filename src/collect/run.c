@@ -468,6 +468,7 @@ int run_start(struct loop *l, const struct run_options *o, const struct run_hand
 
 void run_abort(struct run *r)
 {
+    run_capture_left(r);
     capture_cancel(r->capture);
     survivors_cancel(r->survivors);
     r->capture = NULL;

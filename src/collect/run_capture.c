@@ -102,6 +102,15 @@ static void record_outcome(struct watched *w, const struct capture_outcome *o)
             "it by class only");
 }
 
+void run_capture_left(struct run *r)
+{
+    struct capture_outcome o = capture_outcome_new(r->capture_kind);
+    if (!r->captured)
+        return;
+    err_set(&o.why, ERR_CANCELLED, "heaptap left at once, before it had ended");
+    record_outcome(r->captured, &o);
+}
+
 /* What the guard found out by stalling the target counts, too. */
 static void rest(struct watched *w, const struct capture_outcome *o)
 {

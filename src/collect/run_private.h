@@ -167,6 +167,9 @@ void run_capture_next(struct run *r);
 /* Marks those targets that get a last snapshot. */
 void run_capture_last(struct run *r);
 
+/* Ends the row of the capture that is on: heaptap does not wait for it. */
+void run_capture_left(struct run *r);
+
 /* What a capture of the run tells on its way (as in struct capture_handlers), and has come to. */
 void run_capture_sampled(void *run, const char *label, const struct sample *sample);
 void run_capture_progressed(

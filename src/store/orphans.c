@@ -35,6 +35,17 @@ static bool owner_is_gone(struct lite_statement *s)
     return clock_wall_ms() - lite_integer(s, RUN_LAST_MS) > UNSEEN_SILENCE_MS;
 }
 
+static int fail_capture(struct record *record, const char *run_id, int64_t snapshot_id,
+    const char *reason, struct err *e)
+{
+    struct store_snapshot failed;
+    store_row_clear(STORE_HEAP_SNAPSHOTS, &failed);
+    failed.snapshot_id = snapshot_id;
+    failed.state = "failed";
+    failed.reason = reason;
+    return record_write_state(record, STORE_HEAP_SNAPSHOTS, run_id, &failed, e);
+}
+
 /* Captures that were in flight come to nothing: their files are .part files. */
 static int fail_captures(struct lite *db, struct record *record, const char *run_id, struct err *e)
 {
@@ -43,13 +54,23 @@ static int fail_captures(struct lite *db, struct record *record, const char *run
     int rc = lite_prepare(db, sql_find("store/running_captures.sql"), &s, e);
     if (rc == 0)
         lite_bind_string(s, 1, run_id);
+    while (rc == 0 && (rc = lite_step(s, &row, e)) == 0 && row)
+        rc = fail_capture(
+            record, run_id, lite_integer(s, 0), "heaptap was killed during the capture", e);
+    lite_finalize(s);
+    return rc;
+}
+
+/* What a run has left when it ended: its heaptap did not wait, or could not write any more. */
+static int fail_left_captures(struct lite *db, struct record *record, struct err *e)
+{
+    struct lite_statement *s = NULL;
+    char run_id[UUID_TEXT_SIZE];
+    bool row = false;
+    int rc = lite_prepare(db, sql_find("store/left_captures.sql"), &s, e);
     while (rc == 0 && (rc = lite_step(s, &row, e)) == 0 && row) {
-        struct store_snapshot failed;
-        store_row_clear(STORE_HEAP_SNAPSHOTS, &failed);
-        failed.snapshot_id = lite_integer(s, 0);
-        failed.state = "failed";
-        failed.reason = "heaptap was killed during the capture";
-        rc = record_write_state(record, STORE_HEAP_SNAPSHOTS, run_id, &failed, e);
+        copy_text(run_id, sizeof run_id, s, 0);
+        rc = fail_capture(record, run_id, lite_integer(s, 1), "its run ended before it did", e);
     }
     lite_finalize(s);
     return rc;
@@ -91,6 +112,8 @@ int orphans_close(struct lite *db, struct record *record, struct err *e)
         if (owner_is_gone(s))
             rc = close_run(db, record, s, e);
     lite_finalize(s);
+    if (rc == 0)
+        rc = fail_left_captures(db, record, e);
     if (rc == 0)
         rc = lite_commit(db, e);
     lite_rollback(db);

@@ -108,6 +108,8 @@ for (const [signal, code] of [
         if (run.code !== 0) {
             assert.ok(run.code === code || run.signal === signal, `${run.code} ${run.signal}`);
             assert.ok(Date.now() - started < 1000);
+            const rows = sql(ws.db, 'SELECT state, reason FROM heap_snapshots');
+            assert.ok(rows.every((row) => row.state !== 'running'), JSON.stringify(rows));
         }
         assert.equal(sql(ws.db, 'PRAGMA integrity_check')[0].integrity_check, 'ok');
     });

@@ -342,6 +342,23 @@ static void a_killed_run_is_closed_by_the_next_start(void **state)
     assert_int_equal(query("SELECT count(*) FROM memory_metrics"), 100);
 }
 
+static void what_an_ended_run_left_running_is_closed_by_the_next_start(void **state)
+{
+    (void)state;
+    struct journal *j = begin(0);
+    struct store_snapshot row;
+    store_row_clear(STORE_HEAP_SNAPSHOTS, &row);
+    row.state = "running";
+    journal_add_snapshot(j, &row);
+    end(j);
+    assert_int_equal(query("SELECT count(*) FROM heap_snapshots WHERE state = 'running'"), 1);
+    end(begin(0));
+    assert_int_equal(query("SELECT count(*) FROM heap_snapshots WHERE state = 'failed' AND reason "
+                           "LIKE 'its run ended%'"),
+        1);
+    assert_int_equal(query("SELECT count(*) FROM heap_snapshots WHERE state = 'running'"), 0);
+}
+
 static void a_living_run_is_left_alone(void **state)
 {
     (void)state;
@@ -438,6 +455,7 @@ int main(void)
         TEST(a_request_has_both_rows_or_neither),
         TEST(foreign_and_newer_files_are_refused),
         TEST(a_killed_run_is_closed_by_the_next_start),
+        TEST(what_an_ended_run_left_running_is_closed_by_the_next_start),
         TEST(a_living_run_is_left_alone),
         TEST(runs_that_start_together_make_one_record),
         TEST(a_full_disk_is_waited_out),
