@@ -49,6 +49,7 @@ static void become(const struct launch *l, char *const *environment, int report)
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
     execvpe(l->command[0], l->command, environment);
     int reason = errno;
     ssize_t ignored = write(report, &reason, sizeof reason);

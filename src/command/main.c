@@ -105,6 +105,7 @@ int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file past the limit is an error of write */
     if (argc < 2) {
         help_print(NULL);
         return EXIT_USAGE;

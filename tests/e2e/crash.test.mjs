@@ -1,6 +1,7 @@
 // Ends that nobody planned: signals, kill -9, full disks. What was recorded stays, nothing
 // half-written does.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'node:test';
@@ -384,6 +385,13 @@ test('a file-size limit fails the snapshot with a clear line and leaves no file'
     });
     assertError(one, 4, /large|space|size/i);
     assert.deepEqual(ws.files(), []);
+    // The record may be past the limit, too, as its file is not made anew.
+    const big = workspace(t);
+    assertExit(await heaptap(t, big, ['db', 'init', '--db', `sqlite:${big.db}`]), 0);
+    execFileSync('sqlite3', [big.db, 'CREATE TABLE padding(x); INSERT INTO padding VALUES (zeroblob(3000000))']);
+    const past = await heaptap(t, big, ['snapshot', ...big.own, String(target.port)], { wrapper });
+    assert.equal(past.signal, null);
+    assertError(past, 4, /large|space|size/i);
     const run = await heaptap(
         t,
         ws,
