@@ -195,3 +195,17 @@ void capture_leftovers_free(struct capture_leftovers *l)
     free(l->items);
     *l = (struct capture_leftovers){0};
 }
+
+int capture_output_check(const char *output, struct err *e)
+{
+    if (output && strcmp(output, "-") == 0)
+        return err_set(
+            e, ERR_USAGE, "a capture goes to a file, not to standard output: give -o a name");
+    return 0;
+}
+
+bool capture_output_is_zstd(const char *output)
+{
+    size_t length = output ? strlen(output) : 0, suffix = sizeof CAPTURE_ZSTD_SUFFIX - 1;
+    return length > suffix && strcmp(output + length - suffix, CAPTURE_ZSTD_SUFFIX) == 0;
+}

@@ -64,4 +64,10 @@ int capture_leftovers_list(
     const char *folder, struct capture_leftovers *ret, struct err *e) MUST_USE;
 void capture_leftovers_free(struct capture_leftovers *l);
 
+/* ERR_USAGE for an output that is no file: a capture is checked and gets its name when it is whole.
+ * NULL is fine. */
+int capture_output_check(const char *output, struct err *e) MUST_USE;
+/* Whether that name asks for compression. NULL does not. */
+bool capture_output_is_zstd(const char *output);
+
 #endif

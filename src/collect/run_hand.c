@@ -2,6 +2,7 @@
 #include "collect/run_private.h"
 
 #include "base/clock.h"
+#include "collect/folder.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -52,7 +53,9 @@ int run_capture(struct run *r, size_t index, const struct run_capture_wish *wish
         return err_set(e, ERR_LOST, "the target is gone");
     if (r->captured)
         return err_set(e, ERR_REFUSED, "another capture is on: one at a time");
-    int rc = copy_text(&r->label, wish->label, e);
+    int rc = capture_output_check(wish->output, e);
+    if (rc == 0)
+        rc = copy_text(&r->label, wish->label, e);
     if (rc == 0)
         rc = copy_text(&r->output, wish->output, e);
     if (rc)

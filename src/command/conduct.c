@@ -63,7 +63,8 @@ struct guard_limits conduct_limits(const struct settings *s)
 {
     return (struct guard_limits){.max_pause_us = settings_number(s, SET_MAX_PAUSE),
         .min_free = settings_number(s, SET_MIN_FREE),
-        .compress = settings_flag(s, SET_COMPRESS),
+        .compress =
+            settings_flag(s, SET_COMPRESS) || capture_output_is_zstd(settings_text(s, SET_OUTPUT)),
         .force = settings_flag(s, SET_FORCE)};
 }
 
@@ -410,8 +411,10 @@ int conduct_one(
     const struct settings *s = in->settings;
     struct address *addresses = NULL;
     char *folder = folder_of_output(s);
-    int rc = folder ? conduct_addresses(in, &addresses, &options->address_count, e)
+    int rc = folder ? capture_output_check(settings_text(s, SET_OUTPUT), e)
                     : err_set(e, ERR_NOMEM, "out of memory");
+    if (rc == 0)
+        rc = conduct_addresses(in, &addresses, &options->address_count, e);
     options->manual = true;
     options->addresses = addresses;
     options->folder = folder;

@@ -74,6 +74,23 @@ test('--compress writes the same snapshot as zstd', async (t) => {
     assertExit(await heaptap(t, ws, ['verify', file]), 0);
 });
 
+test('-o FILE.zst is compressed, as its name says, and -o - is refused', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t);
+    const file = ws.path('named.heapsnapshot.zst');
+    const run = await heaptap(t, ws, ['snapshot', String(target.port), '-o', file]);
+    assertExit(run, 0);
+    assert.equal(run.stdout.trim(), file);
+    assert.equal(fs.readFileSync(file).readUInt32LE(0), 0xfd2fb528);
+    readSnapshot(file);
+    for (const command of ['snapshot', 'timeline', 'survivors'])
+        assertError(await heaptap(t, ws, [command, String(target.port), '-o', '-'], { cwd: ws.dir }), 2,
+            /not to standard output/);
+    const script = await heaptap(t, ws, ['attach', String(target.port), ...ws.own, '-c', 'snapshot -o -'], { cwd: ws.dir });
+    assert.match(script.stderr, /not to standard output/);
+    assert.deepEqual(ws.files(), []);
+});
+
 test('a file that is there already is never overwritten', async (t) => {
     const ws = workspace(t);
     const target = await startTarget(t);
