@@ -110,6 +110,7 @@ static void on_signal(void *arg, int fd)
 static void on_timeout(void *arg)
 {
     struct conductor *c = arg;
+    c->reason = "timeout";
     err_set(&c->why, ERR_TIMEOUT, "the time of --timeout has passed");
     loop_stop(c->loop);
 }
@@ -232,11 +233,14 @@ static int answer(struct conductor *c, const struct settings *s, int64_t elapsed
 }
 
 /* Left by the second signal or by --timeout: nothing half-written stays, and no time is lost. */
-static int leave_at_once(struct conductor *c, struct err *e)
+static int leave_at_once(struct conductor *c, bool summary)
 {
     struct err ignored = ERR_NONE;
     run_abort(c->run);
     int code = c->why.code ? err_exit_code(c->why.code) : SIGNAL_EXIT_BASE + c->last_signal;
+    if (c->why.code && summary && !c->job && run_target_count(c->run) > 0 &&
+        summarize(c, clock_monotonic_us() - c->began_us, NULL, &ignored) != 0)
+        log_warn("%s", ignored.text);
     if (close_record(c, code, 0, &ignored) != 0)
         log_warn("%s", ignored.text);
     if (c->why.code) {
@@ -244,7 +248,6 @@ static int leave_at_once(struct conductor *c, struct err *e)
         log_error("%s", c->why.text);
     }
     fflush(stdout);
-    (void)e;
     _exit(code); /* the connections are closed by the kernel; the targets go on */
 }
 
@@ -315,7 +318,7 @@ static int run_to_end(struct conductor *c, const struct settings *s, struct run_
         return rc;
     rc = loop_run(c->loop, e);
     if (rc == 0 && !c->ended)
-        return leave_at_once(c, e);
+        return leave_at_once(c, summary);
     if (rc == 0 && c->why.code) {
         *e = c->why;
         rc = c->why.code;

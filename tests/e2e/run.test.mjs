@@ -5,6 +5,7 @@ import path from 'node:path';
 import test from 'node:test';
 import {
     alive,
+    assertError,
     assertExit,
     assertRecord,
     countClass,
@@ -503,4 +504,14 @@ test("snapshots can be turned off, by option and by the guide's variable", async
     );
     assertExit(interval, 0);
     assert.ok(ws.files().length >= 2, ws.files().join());
+});
+
+test('--timeout ends a run with its summary, 124 and the reason in the record', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t);
+    const run = await heaptap(t, ws, ['run', '--timeout', '2s', '--no-snapshots', ...quick, ...ws.own, String(target.port)]);
+    assertError(run, 124, /--timeout has passed/);
+    assert.match(run.stdout, /1 target, 0 snapshots, \d+ rows in/);
+    const [row] = sql(ws.db, 'SELECT state, exit_reason, exit_code FROM runs');
+    assert.deepEqual(row, { state: 'ended', exit_reason: 'timeout', exit_code: 124 });
 });
