@@ -168,8 +168,10 @@ static int summarize(struct conductor *c, int64_t elapsed_us, const cJSON *diagn
         .elapsed_us = elapsed_us,
         .run_id = journal_run_id(c->logbook.journal),
         .record = record};
+    end.rows = (int64_t)counts.written;
+    end.unwritten = -end.rows;
     for (int i = 0; i < STORE_TABLES; i++) {
-        end.rows += (int64_t)counts.posted[i];
+        end.unwritten += (int64_t)counts.posted[i];
         end.lost += (int64_t)counts.lost[i];
     }
     int rc = c->job ? c->job->answer(c->job->arg, &end, diagnosis, e)

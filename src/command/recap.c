@@ -155,6 +155,9 @@ static int summary_text(
     if (end->record)
         fprintf(out->file, " in %s\nrun %s", end->record, end->run_id);
     fprintf(out->file, "\n");
+    if (end->unwritten > 0)
+        fprintf(out->file, "%s more rows could not be written there\n",
+            text_count(rows, end->unwritten));
     print_absent(out, r);
     int rc = 0;
     for (size_t i = 0; i < count && rc == 0; i++) {
@@ -225,6 +228,7 @@ static int summary_json(
     show_json_number(line, "seconds", (double)end->elapsed_us / 1e6, &rc);
     show_json_word(line, "record", end->record, &rc);
     show_json_integer(line, "rows", end->rows, &rc);
+    show_json_integer(line, "unwritten", end->unwritten, &rc);
     show_json_integer(line, "lost", end->lost, &rc);
     cJSON *targets = show_json_array(line, "targets", &rc);
     for (size_t i = 0; i < run_target_count(r); i++)

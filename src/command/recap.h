@@ -15,6 +15,7 @@ struct recap_end {
     const char *run_id; /* "" without a record */
     const char *record; /* where it is, NULL: none */
     int64_t rows;       /* in the record */
+    int64_t unwritten;  /* that wait for a disk that takes none */
     int64_t lost;       /* rows that found no place */
 };
 

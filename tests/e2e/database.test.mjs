@@ -9,7 +9,9 @@ import {
     assertExit,
     heaptap,
     sha256,
+    sleep,
     sql,
+    startHeaptap,
     startTarget,
     workspace,
     mayMount,
@@ -377,5 +379,34 @@ test(
         fs.rmSync(path.join(disk, 'filler'));
         assert.equal(sql(db, 'PRAGMA integrity_check')[0].integrity_check, 'ok');
         await target.get('/page', 2);
+    }
+);
+
+test(
+    'the summary of a run whose disk becomes full counts the rows that are there',
+    { skip: mayMount ? false : 'only root may mount a small disk' },
+    async (t) => {
+        const ws = workspace(t);
+        const target = await startTarget(t);
+        const disk = ws.path('disk');
+        mountSmall(t, disk, '1m');
+        const db = path.join(disk, 'record.db');
+        const run = startHeaptap(t, ws, ['run', '--duration', '5s', '--metrics-interval', '20ms',
+            '--no-snapshots', '--no-diagnosis', '--dir', ws.dir, '--db', `sqlite:${db}`, String(target.port)]);
+        await run.printed(/attached to/);
+        await sleep(1500);
+        try {
+            for (;;) fs.appendFileSync(path.join(disk, 'filler'), Buffer.alloc(4096));
+        } catch {
+            // full now
+        }
+        await run.done;
+        assert.equal(run.code, 5, run.stderr);
+        const said = /([\d,]+) rows in sqlite/.exec(run.stdout)[1];
+        assert.match(run.stdout, /[\d,]+ more rows could not be written there/);
+        fs.rmSync(path.join(disk, 'filler'));
+        const written = ['run_states', 'target_states', 'memory_metrics', 'gc_events', 'allocation_sites', 'events'];
+        const there = written.reduce((n, name) => n + sql(db, `SELECT count(*) AS n FROM ${name}`)[0].n, 0);
+        assert.equal(Number(said.replaceAll(',', '')), there);
     }
 );
