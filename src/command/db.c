@@ -68,6 +68,7 @@ static const struct show_column runs_columns[] = {
 };
 
 static const struct show_column captures_columns[] = {
+    {"run", "run", SHOW_NAME, 0}, /* --run takes its beginning */
     {"capture", "snapshot_id", SHOW_COUNT, 0},
     {"target", "target_id", SHOW_COUNT, 0},
     {"state", "state", SHOW_WORD, 0},
@@ -250,14 +251,23 @@ static int prune(const struct invocation *in, const struct database *database,
         show_json_integer(root, "runs", counts.runs, &json_rc);
         show_json_integer(root, "rows", counts.rows, &json_rc);
         show_json_integer(root, "kept", counts.kept, &json_rc);
+        show_json_integer(root, "files", counts.files, &json_rc);
         return show_json(out, root, json_rc, e);
     }
     fprintf(out->file, "removed %s rows", text_count(rows, counts.rows));
-    fprintf(out->file, ", %s runs altogether\n", text_count(rows, counts.runs));
+    fprintf(out->file, ", %s run%s altogether\n", text_count(rows, counts.runs),
+        counts.runs == 1 ? "" : "s");
+    if (counts.files) {
+        fprintf(out->file, "%s capture%s of removed runs stay%s on disk, ",
+            text_count(rows, counts.files), counts.files == 1 ? "" : "s",
+            counts.files == 1 ? "s" : "");
+        rc = show_text(out, counts.first_file, strlen(counts.first_file), e);
+        fprintf(out->file, "%s\n", counts.files == 1 ? "" : " and so on");
+    }
     if (counts.kept)
         fprintf(out->file, "%s old rows stay: they wait for PostgreSQL (heaptap db ship)\n",
             text_count(rows, counts.kept));
-    return 0;
+    return rc;
 }
 
 static int dispatch(const struct invocation *in, const struct database *database,

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BITE_ROWS  10000 /* a few ten milliseconds of SQLite's write lock */
 #define BUSY_MS    10000
@@ -120,6 +121,30 @@ static int prune_postgres(
     return rc;
 }
 
+/* Captures whose runs are to go; their files stay, and nothing else names them afterwards. */
+#define NOTE_FILES                                                                                 \
+    "CREATE TEMP TABLE noted_files AS SELECT run_id, file FROM heap_snapshots "                    \
+    "WHERE state = 'complete' AND file IS NOT NULL"
+#define LEFT_FILES                                                                                 \
+    "SELECT file FROM noted_files WHERE run_id NOT IN (SELECT run_id FROM run_states) "            \
+    "ORDER BY file"
+
+static int count_left_files(struct lite *db, struct prune_counts *counts, struct err *e)
+{
+    struct lite_statement *s = NULL;
+    bool row = false;
+    int rc = lite_prepare(db, LEFT_FILES, &s, e);
+    while (rc == 0 && (rc = lite_step(s, &row, e)) == 0 && row) {
+        const char *file = lite_text(s, 0, NULL);
+        if (!file || access(file, F_OK) != 0)
+            continue;
+        if (counts->files++ == 0)
+            snprintf(counts->first_file, sizeof counts->first_file, "%s", file);
+    }
+    lite_finalize(s);
+    return rc;
+}
+
 int prune_older(const struct database *database, int64_t cutoff_ms, struct prune_counts *ret_counts,
     struct err *e)
 {
@@ -128,7 +153,11 @@ int prune_older(const struct database *database, int64_t cutoff_ms, struct prune
     struct lite *db = NULL;
     int rc = lite_open(database_path(database), LITE_WRITE, BUSY_MS, &db, e);
     if (rc == 0)
+        rc = lite_exec(db, NOTE_FILES, e);
+    if (rc == 0)
         rc = prune_lite(db, cutoff_ms, false, &counts, e);
+    if (rc == 0)
+        rc = count_left_files(db, &counts, e);
     lite_close(db);
     if (rc == 0 && database_is_postgres(database))
         rc = prune_postgres(database, clock_iso(cutoff, cutoff_ms), &counts, e);

@@ -5,9 +5,11 @@
 #include "store/database.h"
 
 struct prune_counts {
-    int64_t runs; /* removed altogether */
-    int64_t rows; /* of all tables */
-    int64_t kept; /* rows that are old enough but have not been shipped yet */
+    int64_t runs;  /* removed altogether */
+    int64_t rows;  /* of all tables */
+    int64_t kept;  /* rows that are old enough but have not been shipped yet */
+    int64_t files; /* of captures of removed runs, which are still there */
+    char first_file[4096];
 };
 
 /* Removes the runs that ended before cutoff_ms, with all that belongs to them, and older rows of

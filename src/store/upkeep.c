@@ -6,6 +6,7 @@
 #include "store/pgschema.h"
 #include "store/place.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define BUSY_MS    10000
@@ -14,14 +15,18 @@
 static int bring_up_lite(const char *path, bool must_exist, struct upkeep *u, struct err *e)
 {
     struct lite *db = NULL;
+    struct stat st;
     if (must_exist && access(path, F_OK) != 0)
         return err_set(e, ERR_DB, "no database at %s: \"heaptap db init\" makes one", path);
+    bool is_new = access(path, F_OK) != 0;
     int rc = place_make_folders(path, e);
     if (rc == 0)
         rc = lite_open(path, LITE_CREATE, BUSY_MS, &db, e);
     if (rc == 0)
         rc = migrate_lite(db, &u->lite_ran, e);
     lite_close(db);
+    if (rc != 0 && is_new && stat(path, &st) == 0 && st.st_size == 0)
+        unlink(path); /* nothing of it could be written */
     u->lite_version = migrate_newest("sqlite");
     return rc;
 }

@@ -410,3 +410,21 @@ test(
         assert.equal(Number(said.replaceAll(',', '')), there);
     }
 );
+
+test(
+    'db init that a full disk refuses leaves no file',
+    { skip: mayMount ? false : 'only root may mount a small disk' },
+    async (t) => {
+        const ws = workspace(t);
+        const disk = ws.path('disk');
+        mountSmall(t, disk, '64k');
+        try {
+            for (;;) fs.appendFileSync(path.join(disk, 'filler'), Buffer.alloc(4096));
+        } catch {
+            // full now
+        }
+        const db = path.join(disk, 'record.db');
+        assertError(await heaptap(t, ws, ['db', 'init', '--db', `sqlite:${db}`]), 5, /full/);
+        assert.deepEqual(fs.readdirSync(disk), ['filler']);
+    }
+);

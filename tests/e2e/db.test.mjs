@@ -75,6 +75,19 @@ test('prune removes what is old and nothing else', async (t) => {
     const pruned = await json(t, ws, ['db', 'prune', '--older', '30d', ...db]);
     assert.deepEqual([pruned.runs, pruned.rows, pruned.kept], [1, 4, 0]);
     assert.equal(sqlite(ws.db, 'SELECT group_concat(DISTINCT run_id) FROM memory_metrics'), 'new');
+    // A capture's file outlives the row that names it: that is said.
+    const file = ws.path('old.heapsnapshot');
+    fs.writeFileSync(file, '{}');
+    sqlite(ws.db, `INSERT INTO run_states (run_id, seq, created_at, started_at, ended_at, state)
+        VALUES ('older', 1, '${day(50)}', '${day(50)}', '${day(50)}', 'ended')`);
+    sqlite(ws.db, `INSERT INTO heap_snapshot_states (run_id, seq, created_at, snapshot_id, state, file)
+        VALUES ('older', 1, '${day(50)}', 1, 'complete', '${file}')`);
+    const status = await json(t, ws, ['db', 'status', ...db]);
+    assert.deepEqual(status.sqlite.captures.map((row) => row.run), ['older']);
+    const said = await heaptap(t, ws, ['db', 'prune', '--older', '30d', ...db]);
+    assertExit(said, 0);
+    assert.match(said.stdout, /removed 2 rows, 1 run altogether\n1 capture of removed runs stays on disk, .*old\.heapsnapshot\n/);
+    assert.ok(fs.existsSync(file));
     // What waits for PostgreSQL stays, however old it is.
     sqlite(ws.db, `UPDATE run_states SET destination = 'host=''elsewhere''' WHERE run_id = 'new'`);
     const kept = await json(t, ws, ['db', 'prune', '--older', '1d', ...db]);
