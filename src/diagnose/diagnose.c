@@ -14,7 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FILES_MAX 8 /* snapshots that are read: the first, the last, and some between */
+#define PACE_SPAN_S 10 /* under this, what is no leak yet has no growth an hour */
+#define FILES_MAX   8  /* snapshots that are read: the first, the last, and some between */
 
 /* ---- which target ---- */
 
@@ -246,6 +247,14 @@ static void drop_suspects(struct diagnosis *d)
 /* ---- snapshots of a run ---- */
 
 /* The epoch with most snapshots, of several the latest: within it objects have one id. */
+/* Two points seconds apart make gigabytes an hour of a start-up. */
+static void forget_pace(struct diagnosis *d)
+{
+    bool decided = d->verdict == DIAGNOSIS_LEAK || d->verdict == DIAGNOSIS_NO_LEAK;
+    if (!decided && d->span_seconds < PACE_SPAN_S)
+        d->bytes_per_hour = d->low = d->high = d->seconds_to_limit = NAN;
+}
+
 static int64_t main_epoch(const struct evidence_target *t)
 {
     int64_t best = 0;
@@ -571,6 +580,8 @@ int diagnose_run(struct reader *record, const char *run_id, const struct diagnos
         rc = diagnosis_note(d, e, "the run goes on: this is what it shows so far");
     if (rc == 0)
         rc = note_next(d, chosen ? chosen->target : NULL, e);
+    if (rc == 0)
+        forget_pace(d);
 out:
     for (size_t i = 0; list && i < r->target_count; i++)
         judge_clear(&list[i].judgement);
@@ -602,6 +613,8 @@ int diagnose_files(const char *const *files, size_t count, const struct diagnose
         rc = note_memory(d, e);
     if (rc == 0)
         rc = note_next(d, NULL, e);
+    if (rc == 0)
+        forget_pace(d);
     free(list);
     if (rc == 0)
         *ret = d;

@@ -118,6 +118,17 @@ const again = async (t, ws, ...more) => {
     return JSON.parse(run.stdout);
 };
 
+test('a run of a second claims no growth an hour', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t);
+    const run = await heaptap(t, ws, ['run', '--duration', '1s', '--metrics-interval', '50ms', '--json', ...ws.own, String(target.port)]);
+    assertExit(run, 0);
+    const diagnosis = jsonLines(run.stdout).find((line) => line.type === 'diagnosis');
+    assert.match(diagnosis.verdict, /inconclusive|growth/);
+    assert.ok(diagnosis.evidence.span_seconds > 0.5);
+    assert.deepEqual(diagnosis.growth, { heap_bytes_per_hour: null, low: null, high: null, seconds_to_limit: null });
+});
+
 test('a run ends with the leak named, and the record repeats it without the files', async (t) => {
     const ws = workspace(t);
     const run = await record(t, ws, ['/keep', '/drop'], [...floors, '--snapshot-interval', '4s',
