@@ -52,6 +52,18 @@ static bool host_is_sane(const char *host, size_t length, bool literal)
     return length > 0 && host[0] != '-';
 }
 
+/* "Every address of this host" is what a server listens on (Node prints it for --inspect=0.0.0.0);
+ * who wants to reach it takes the loopback address. */
+static void reach_unspecified(struct address *a)
+{
+    struct in_addr in;
+    struct in6_addr in6;
+    if (inet_pton(AF_INET, a->host, &in) == 1 && in.s_addr == htonl(INADDR_ANY))
+        strcpy(a->host, "127.0.0.1");
+    else if (inet_pton(AF_INET6, a->host, &in6) == 1 && IN6_IS_ADDR_UNSPECIFIED(&in6))
+        strcpy(a->host, "::1");
+}
+
 /* HOST:PORT, [LITERAL]:PORT or PORT of text[0..length); default_port 0 means that it must be said.
  */
 static int parse_host_port(const char *whole, const char *text, size_t length,
@@ -95,6 +107,7 @@ static int parse_host_port(const char *whole, const char *text, size_t length,
     snprintf(bare, sizeof bare, "%.*s", (int)strcspn(a->host, "%"), a->host);
     if (literal && inet_pton(AF_INET6, bare, &in6) != 1)
         return bad(e, whole, "this is no IPv6 address");
+    reach_unspecified(a);
     if (!port && !default_port)
         return bad(e, whole, "the port is missing");
     a->port = port ? (uint16_t)number_of(port, port_length, UINT16_MAX) : default_port;

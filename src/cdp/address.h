@@ -33,7 +33,8 @@ struct address {
     char pick_title[ADDRESS_TITLE_SIZE]; /* #TITLE, else "" */
 };
 
-/* NULL or "" is the default address. ERR_USAGE says what is wrong and which forms there are. */
+/* NULL or "" is the default address; 0.0.0.0 and [::] become loopback. ERR_USAGE says what is wrong
+ * and which forms there are. */
 int address_parse(const char *text, struct address *ret_address, struct err *e) MUST_USE;
 
 /* The address as text that address_parse understands, in its shortest usual form; returns out. */

@@ -46,14 +46,14 @@ struct usage { /* a question for heap use that is on its way */
 struct survey {
     struct loop *loop;
     struct probe *probes;
-    size_t probe_count, probes_open;
+    size_t probe_count, probes_open; /* open: one more until all are started */
     struct survey_row *rows;
     size_t row_count;
     bool allow_remote;
     struct err why;
     survey_done_fn done;
     void *arg;
-    struct timer *start; /* for a survey of nothing: done never comes within survey_start */
+    struct timer *started; /* done never comes within survey_start */
 };
 
 const char *survey_state_name(enum survey_state state)
@@ -124,8 +124,11 @@ static int compare_rows(const void *a, const void *b)
     return x->worker_number - y->worker_number;
 }
 
-static void finish_survey(struct survey *s)
+static void close_probe(void *arg)
 {
+    struct survey *s = arg;
+    if (--s->probes_open > 0)
+        return;
     qsort(s->rows, s->row_count, sizeof *s->rows, compare_rows);
     s->done(s->arg, s->rows, s->row_count, s->why.code ? &s->why : NULL);
 }
@@ -135,8 +138,7 @@ static void finish_probe(struct probe *p)
     if (p->done)
         return;
     p->done = true;
-    if (--p->survey->probes_open == 0)
-        finish_survey(p->survey);
+    close_probe(p->survey);
 }
 
 static void finish_look(struct look *look)
@@ -362,17 +364,12 @@ static size_t list_node_processes(pid_t *pids)
     return kept;
 }
 
-static void nothing_to_ask(void *arg)
-{
-    finish_survey(arg);
-}
-
 int survey_start(struct loop *l, const struct address *addresses, size_t count, bool allow_remote,
     survey_done_fn done, void *arg, struct survey **ret, struct err *e)
 {
     struct survey *s = calloc(1, sizeof *s);
     pid_t *pids = calloc(HOST_PROCESSES_MAX, sizeof *pids);
-    int rc = s && pids ? timer_new(l, nothing_to_ask, s, &s->start, e)
+    int rc = s && pids ? timer_new(l, close_probe, s, &s->started, e)
                        : err_set(e, ERR_NOMEM, "out of memory");
     if (rc)
         goto out;
@@ -381,7 +378,8 @@ int survey_start(struct loop *l, const struct address *addresses, size_t count, 
     s->why = ERR_NONE;
     s->done = done;
     s->arg = arg;
-    s->probe_count = s->probes_open = count ? count : list_node_processes(pids);
+    s->probe_count = count ? count : list_node_processes(pids);
+    s->probes_open = s->probe_count + 1;
     s->rows = calloc(ROWS_MAX, sizeof *s->rows);
     s->probes = calloc(s->probe_count + 1, sizeof *s->probes);
     if (!s->rows || !s->probes) {
@@ -393,11 +391,9 @@ int survey_start(struct loop *l, const struct address *addresses, size_t count, 
         s->probes[i].pid = count ? 0 : pids[i];
     }
     *ret = s;
-    size_t total = s->probe_count;
-    if (total == 0)
-        timer_start(s->start, 0);
-    for (size_t i = 0; i < total; i++)
+    for (size_t i = 0; i < s->probe_count; i++)
         start_probe(&s->probes[i], count ? &addresses[i] : NULL);
+    timer_start(s->started, 0);
     s = NULL;
 out:
     free(pids);
@@ -418,7 +414,7 @@ void survey_free(struct survey *s)
         }
         free(p->looks);
     }
-    timer_free(s->start);
+    timer_free(s->started);
     free(s->probes);
     free_rows(s);
     free(s);

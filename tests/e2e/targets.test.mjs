@@ -306,6 +306,28 @@ test('another host is refused without --allow-remote, before a packet leaves', a
     }
 });
 
+test('targets says at once that other hosts are refused, however many are given', async (t) => {
+    const ws = workspace(t);
+    for (const words of [['192.0.2.1:9229'], ['192.0.2.1:9229', '[2001:db8::1]:9229']]) {
+        const run = await heaptap(t, ws, ['targets', ...words], { timeout: 5000 });
+        assertError(run, 2, /192\.0\.2\.1 is another host: that needs --allow-remote/);
+    }
+});
+
+test('a target that listens on every address is reached as Node prints it', async (t) => {
+    const ws = workspace(t);
+    for (const any of ['0.0.0.0', ...(fs.existsSync('/proc/net/if_inet6') ? ['[::]'] : [])]) {
+        const target = await startTarget(t, { inspect: `--inspect=${any}:0` });
+        assert.ok(target.ws.startsWith(`ws://${any}:`), target.ws);
+        for (const word of [target.ws, `${any}:${target.port}`]) {
+            const [entry] = await list(t, ws, word);
+            assert.equal(entry.pid, target.pid, word);
+            await snapshotOf(t, ws, word);
+        }
+        target.child.kill();
+    }
+});
+
 test('a target that waits for a debugger is told from one that hangs', async (t) => {
     const ws = workspace(t);
     for (const [node, flag] of [

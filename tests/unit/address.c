@@ -47,6 +47,11 @@ static void every_form_is_understood(void **state)
         {"wss://debug.example/x", "wss://debug.example:443/x", ADDRESS_URL, "debug.example", 443,
             "/x"},
         {"WS://h/x", "ws://h:80/x", ADDRESS_URL, "h", 80, "/x"},
+        {"0.0.0.0:9229", "127.0.0.1:9229", ADDRESS_ENDPOINT, "127.0.0.1", 9229, ""},
+        {"[::]:9229", "[::1]:9229", ADDRESS_ENDPOINT, "::1", 9229, ""},
+        {"ws://0.0.0.0:9229/0f2c", "ws://127.0.0.1:9229/0f2c", ADDRESS_URL, "127.0.0.1", 9229,
+            "/0f2c"},
+        {"ws://[::]:9229/0f2c", "ws://[::1]:9229/0f2c", ADDRESS_URL, "::1", 9229, "/0f2c"},
         {"pid:4711", "pid:4711", ADDRESS_PROCESS, "", 0, ""},
     };
     for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
