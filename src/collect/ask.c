@@ -4,6 +4,7 @@
 #include "cdp/proto.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 int ask_evaluate(struct cdp_session *s, const char *expression, bool api, int64_t deadline_us,
     cdp_reply_fn fn, void *arg, struct err *e)
@@ -12,6 +13,16 @@ int ask_evaluate(struct cdp_session *s, const char *expression, bool api, int64_
         .object_group = ASK_OBJECT_GROUP,
         .include_command_line_api = api,
         .silent = true};
+    cJSON *params;
+    int rc = proto_runtime_evaluate_encode(&p, &params, e);
+    return rc ? rc : cdp_call(s, PROTO_RUNTIME_EVALUATE, params, deadline_us, fn, arg, e);
+}
+
+int ask_settled(struct cdp_session *s, const char *expression, int64_t deadline_us, cdp_reply_fn fn,
+    void *arg, struct err *e)
+{
+    struct proto_runtime_evaluate p = {
+        .expression = expression, .silent = true, .return_by_value = true, .await_promise = true};
     cJSON *params;
     int rc = proto_runtime_evaluate_encode(&p, &params, e);
     return rc ? rc : cdp_call(s, PROTO_RUNTIME_EVALUATE, params, deadline_us, fn, arg, e);
@@ -37,6 +48,14 @@ static int decode(const cJSON *result, struct proto_runtime_evaluate_result *ret
     return rc;
 }
 
+static int wrong_answer(
+    const struct proto_runtime_remote_object *got, const char *wanted, struct err *e)
+{
+    const char *type = got->type;
+    return err_set(e, ERR_TARGET, "the target answered with %s %s, not with %s",
+        *type && strchr("aeiou", *type) ? "an" : "a", type, wanted);
+}
+
 int ask_text(const cJSON *result, const char **ret_text, struct err *e)
 {
     struct proto_runtime_evaluate_result r;
@@ -45,8 +64,7 @@ int ask_text(const cJSON *result, const char **ret_text, struct err *e)
         return rc;
     const char *text = cJSON_GetStringValue(r.result.value);
     if (!text)
-        return err_set(
-            e, ERR_TARGET, "the target answered with a %s, not with text", r.result.type);
+        return wrong_answer(&r.result, "text", e);
     *ret_text = text;
     return 0;
 }
@@ -58,8 +76,7 @@ int ask_object(const cJSON *result, const char **ret_object, struct err *e)
     if (rc)
         return rc;
     if (!r.result.object_id)
-        return err_set(
-            e, ERR_TARGET, "the target answered with a %s, not with an object", r.result.type);
+        return wrong_answer(&r.result, "an object", e);
     *ret_object = r.result.object_id;
     return 0;
 }

@@ -12,6 +12,11 @@
 int ask_evaluate(struct cdp_session *s, const char *expression, bool api, int64_t deadline_us,
     cdp_reply_fn fn, void *arg, struct err *e) MUST_USE;
 
+/* Runtime.evaluate of a promise, answered when that is settled, which takes a turn of the event
+ * loop; ERR_TARGET also where the promise was collected first. */
+int ask_settled(struct cdp_session *s, const char *expression, int64_t deadline_us, cdp_reply_fn fn,
+    void *arg, struct err *e) MUST_USE;
+
 /* Runtime.callFunctionOn of an object, silent. */
 int ask_call_on(struct cdp_session *s, const char *object, const char *function,
     int64_t deadline_us, cdp_reply_fn fn, void *arg, struct err *e) MUST_USE;

@@ -14,14 +14,19 @@
 
 #define IDENTIFY_DEADLINE_US (5 * 1000000LL)
 #define WAITING_LOOK_US      50000
+#define STILL_LOOKS          3 /* at a Deno whose event loop does not turn, until that is believed */
 #define WAITING_DEADLINE_US  (20 * 1000000LL) /* from "run" to a main script that runs */
 
-/* In a process that waits for a debugger bootstrapComplete is still -1 (Node 18 to 26). */
+/* In a process that waits for a debugger bootstrapComplete is still -1 (Node 18 to 26). Deno tells
+ * it by nothing that could be read (2.9): while it waits it evaluates, but no promise is settled.
+ * Nor is one in a long loop, on which our expression then stands: Error.stack has more lines. */
 static const char identity_expression[] =
     "JSON.stringify({pid: process.pid, version: process.versions.deno || process.version, "
     "deno: !!process.versions.deno, v8: process.versions.v8, arch: process.arch, "
     "title: process.title, started: performance.timeOrigin, "
-    "waiting: performance.nodeTiming?.bootstrapComplete === -1})";
+    "waiting: performance.nodeTiming?.bootstrapComplete === -1, "
+    "inside: !!process.versions.deno && `${new Error().stack}`.split('\\n').length > 2})";
+static const char turn_expression[] = "Promise.resolve('')";
 
 const char *target_kind_name(enum target_kind kind)
 {
@@ -139,7 +144,8 @@ static void read_identity(struct target *t, const cJSON *facts)
     if (id->kind == TARGET_OTHER)
         id->kind = cJSON_IsTrue(cJSON_GetObjectItem(facts, "deno")) ? TARGET_DENO : TARGET_NODE;
     t->waits = cJSON_IsTrue(cJSON_GetObjectItem(facts, "waiting"));
-    id->waiting = id->waiting || t->waits;
+    t->turns =
+        t->turns || id->kind != TARGET_DENO || cJSON_IsTrue(cJSON_GetObjectItem(facts, "inside"));
 }
 
 static void was_let_run(void *arg, const cJSON *result, const struct err *why)
@@ -167,6 +173,43 @@ static void let_run(struct target *t)
         t->known(t, &e);
 }
 
+static void go_on(struct target *t)
+{
+    t->identity.waiting = t->identity.waiting || t->waits;
+    if (t->waits && !t->passive)
+        let_run(t);
+    else
+        make_sampler(t);
+}
+
+/* A promise of ours was settled: the event loop turns. What was asked before stays unanswered. */
+static void turned(void *arg, const cJSON *result, const struct err *why)
+{
+    struct target *t = arg;
+    (void)result;
+    if (why && why->code != ERR_TARGET)
+        return;
+    t->turns = true;
+    if (t->between_looks)
+        timer_start(t->timer, 0);
+}
+
+/* Looks again a few times whether the event loop turns, before a process is said to wait. */
+static void look_for_turn(struct target *t)
+{
+    struct err e = ERR_NONE;
+    t->waits = ++t->still_looks > STILL_LOOKS;
+    if (t->waits) {
+        t->still_looks = 0;
+        go_on(t);
+    } else if (ask_settled(t->session, turn_expression, IDENTIFY_DEADLINE_US, turned, t, &e) != 0) {
+        t->known(t, &e);
+    } else {
+        t->between_looks = true;
+        timer_start(t->timer, WAITING_LOOK_US);
+    }
+}
+
 static void identified(void *arg, const cJSON *result, const struct err *why)
 {
     struct target *t = arg;
@@ -188,16 +231,17 @@ static void identified(void *arg, const cJSON *result, const struct err *why)
     if (facts)
         read_identity(t, facts);
     cJSON_Delete(facts);
-    if (t->waits && !t->passive)
-        let_run(t);
+    if (facts && !t->waits && !t->turns)
+        look_for_turn(t);
     else
-        make_sampler(t);
+        go_on(t);
 }
 
 static void identify(void *arg)
 {
     struct target *t = arg;
     struct err e = ERR_NONE;
+    t->between_looks = false;
     if (!is_scripted(t) && t->identity.kind != TARGET_OTHER)
         make_sampler(t);
     else if (ask_evaluate(t->session, identity_expression, false, IDENTIFY_DEADLINE_US, identified,

@@ -19,6 +19,9 @@ struct target {
     bool unsampled; /* known for the sake of its workers only */
     bool judged;    /* known was called */
     bool waits;     /* for a debugger, as last seen; the identity keeps that it ever did */
+    bool turns;     /* its event loop does, or nobody need ask */
+    bool between_looks;
+    int still_looks; /* in a row at an event loop that does not turn */
     int64_t expiry_us;
     void (*known)(struct target *t, const struct err *why);
     void *data;

@@ -12,6 +12,7 @@ import {
     heaptap,
     readSnapshot,
     runtime,
+    sleep,
     sql,
     start,
     until,
@@ -24,21 +25,20 @@ window.basket = [];
 setInterval(() => { for (let i = 0; i < 50; i++) basket.push(new BasketItem(basket.length)); }, 20);
 </script>`;
 
-async function startDeno(t, ws) {
+const leak = `class BasketItem { text: string; constructor(public id: number) { this.text = 'item ' + id; } }
+const basket: BasketItem[] = [];
+setInterval(() => { for (let i = 0; i < 50; i++) basket.push(new BasketItem(basket.length)); }, 20);
+Deno.serve({ port: 0, hostname: '127.0.0.1', onListen: () => console.log('up') }, () => new Response('ok'));`;
+
+async function startDeno(t, ws, { inspect = '--inspect', code = leak } = {}) {
     const script = ws.path('leak.ts');
-    fs.writeFileSync(
-        script,
-        `class BasketItem { text: string; constructor(public id: number) { this.text = 'item ' + id; } }
-        const basket: BasketItem[] = [];
-        setInterval(() => { for (let i = 0; i < 50; i++) basket.push(new BasketItem(basket.length)); }, 20);
-        Deno.serve({ port: 0, hostname: '127.0.0.1', onListen: () => console.log('up') }, () => new Response('ok'));`
-    );
+    fs.writeFileSync(script, code);
     const target = start(
         t,
         runtime('deno'),
         [
             'run',
-            '--inspect=127.0.0.1:0',
+            `${inspect}=127.0.0.1:0`,
             '--allow-net=127.0.0.1',
             '--no-config',
             '--no-remote',
@@ -55,7 +55,7 @@ async function startDeno(t, ws) {
         }
     );
     target.port = Number((await target.printed(/ws:\/\/127\.0\.0\.1:(\d+)/))[1]);
-    await target.printed(/up/, 'stdout');
+    if (inspect === '--inspect') await target.printed(/up/, 'stdout');
     return target;
 }
 
@@ -184,3 +184,33 @@ for (const [name, launch, pick, kind] of [
         assert.ok(counts.at(-1) > counts[0], counts.join());
     });
 }
+
+for (const inspect of ['--inspect-wait', '--inspect-brk'])
+    test(`a Deno started with ${inspect} is seen to wait for a debugger, and is told to run`, async (t) => {
+        const ws = workspace(t);
+        const target = await startDeno(t, ws, { inspect });
+        const look = async () => {
+            const run = await heaptap(t, ws, ['targets', '--json', String(target.port)]);
+            assertExit(run, 0);
+            return JSON.parse(run.stdout).targets[0].state;
+        };
+        assert.equal(await look(), 'waiting for debugger');
+        assert.equal(await look(), 'waiting for debugger', 'a look alone had it run');
+        assert.doesNotMatch(target.stdout, /up/);
+        const file = ws.path('one.heapsnapshot');
+        const run = await heaptap(t, ws, ['snapshot', String(target.port), '-o', file]);
+        assertExit(run, 0);
+        assert.match(run.stderr, /waited for a debugger and was told to run/);
+        await target.printed(/up/, 'stdout');
+        assert.equal(await look(), 'ready');
+    });
+
+test('a Deno in a long loop is not taken for one that waits for a debugger', async (t) => {
+    const ws = workspace(t);
+    const code = "console.log('up'); setTimeout(() => { for (;;) Math.random(); }, 100);";
+    const target = await startDeno(t, ws, { code });
+    await sleep(500);
+    const run = await heaptap(t, ws, ['targets', '--json', String(target.port)]);
+    assertExit(run, 0);
+    assert.equal(JSON.parse(run.stdout).targets[0].state, 'ready');
+});
