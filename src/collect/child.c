@@ -130,19 +130,25 @@ static void prepare(void)
     setsid(); /* Ctrl-C is for heaptap; a group in the background could not read the terminal */
 }
 
+static void prepare_apart(void)
+{
+    prepare();
+    dup2(2, 1);
+}
+
 /* With the inspector's flag in NODE_OPTIONS. */
-static int start_command(char *const *command, pid_t *ret_pid, struct err *e)
+static int start_command(char *const *command, bool apart, pid_t *ret_pid, struct err *e)
 {
     const char *old = getenv("NODE_OPTIONS");
     char *options = text_format("NODE_OPTIONS=%s%s" INSPECT_FLAG, old ? old : "", old ? " " : "");
     const char *const set[] = {options, NULL};
-    const struct launch l = {command, set, prepare, "", ERR_UNREACHABLE};
+    const struct launch l = {command, set, apart ? prepare_apart : prepare, "", ERR_UNREACHABLE};
     int rc = options ? launch(&l, ret_pid, e) : err_set(e, ERR_NOMEM, "out of memory");
     free(options);
     return rc;
 }
 
-int child_start(struct loop *l, char *const *command, const char *match,
+int child_start(struct loop *l, char *const *command, bool apart, const char *match,
     const struct child_handlers *h, void *arg, struct child **ret, struct err *e)
 {
     struct child *c = calloc(1, sizeof *c);
@@ -159,7 +165,7 @@ int child_start(struct loop *l, char *const *command, const char *match,
     if (rc == 0)
         rc = timer_new(l, kill_group, c, &c->kill_timer, e);
     if (rc == 0)
-        rc = start_command(command, &c->pid, e);
+        rc = start_command(command, apart, &c->pid, e);
     if (rc)
         goto out;
     c->pidfd = (int)syscall(SYS_pidfd_open, c->pid, 0);

@@ -20,11 +20,11 @@ struct child_handlers {
     void (*ended)(void *arg, int status);
 };
 
-/* Starts command (NULL-terminated words) in a session of its own, with the terminal's
- * streams. match: a POSIX extended regular expression for the command line of the process to
- * watch, NULL to take the one that listens. ERR_USAGE: bad expression; ERR_UNREACHABLE: the
- * command cannot be started. h must outlive the child. */
-int child_start(struct loop *l, char *const *command, const char *match,
+/* Starts command (NULL-terminated words) in a session of its own, with our streams; apart: what it
+ * writes to standard output goes to standard error. match: a POSIX extended regular expression for
+ * the command line of the process to watch, NULL to take the one that listens. ERR_USAGE: bad
+ * expression; ERR_UNREACHABLE: the command cannot be started. h must outlive the child. */
+int child_start(struct loop *l, char *const *command, bool apart, const char *match,
     const struct child_handlers *h, void *arg, struct child **ret, struct err *e) MUST_USE;
 
 /* The watched process is gone: look for the next. */

@@ -403,7 +403,8 @@ static int start_links(struct run *r, const struct run_options *o, struct err *e
         if (!r->links)
             return err_set(e, ERR_NOMEM, "out of memory");
         r->links[0].run = r;
-        return child_start(r->loop, o->command, o->match, &child_handlers, r, &r->child, e);
+        return child_start(
+            r->loop, o->command, o->command_apart, o->match, &child_handlers, r, &r->child, e);
     }
     r->links = calloc(o->by_hand ? RUN_LINKS_MAX : o->address_count, sizeof *r->links);
     if (!r->links)

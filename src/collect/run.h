@@ -15,6 +15,7 @@ struct run_options {
     const struct address *addresses; /* copied */
     size_t address_count;
     char *const *command;        /* NULL: none; else started and watched in place of addresses */
+    bool command_apart;          /* standard output is not for what command writes */
     const char *match;           /* for command, NULL: the process that listens */
     struct journal *journal;     /* borrowed; a run has begun in it; NULL: no record */
     int64_t metrics_interval_us; /* 0: no readings but those around snapshots */

@@ -71,6 +71,7 @@ static int read_gc_floor(const struct settings *s, int64_t *ret_us, struct err *
 /* What settings say as they stand; the rest was read and checked before. */
 static void fill_options(const struct settings *s, struct run_options *o)
 {
+    o->command_apart = settings_flag(s, SET_JSON);
     o->match = settings_text(s, SET_MATCH);
     o->metrics_interval_us = settings_number(s, SET_METRICS_INTERVAL);
     o->snapshots = settings_flag(s, SET_SNAPSHOTS);

@@ -379,6 +379,18 @@ test('run -- COMMAND ends when the command ends, and says how', async (t) => {
     assert.match(missing.stderr, /no-such-program/);
 });
 
+test('run --json -- COMMAND has JSON Lines only on standard output, the command speaks on the other', async (t) => {
+    const ws = workspace(t);
+    const code = "console.log('hello from the app'); require('node:http').createServer().listen(0, '127.0.0.1')";
+    const run = await heaptap(t, ws, [
+        ...['run', '--json', '--duration', '1s', '--no-snapshots', ...quick, ...ws.own],
+        ...['--', process.execPath, '-e', code],
+    ]);
+    assertExit(run, 0);
+    for (const line of run.stdout.trim().split('\n')) assert.ok(JSON.parse(line).type, line);
+    assert.match(run.stderr, /^hello from the app$/m);
+});
+
 test('a --match that picks nothing is told, and the command ends with the run', async (t) => {
     const ws = workspace(t);
     const run = startHeaptap(t, ws, ['run', '--no-snapshots', '--match', 'nonesuch', ...ws.own, '--', process.execPath, shop.cjs]);
