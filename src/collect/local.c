@@ -142,14 +142,14 @@ static void probed(void *arg, struct discovery *d, const struct err *why)
 /* Nothing among the ports that are there now: ask the process to open one, then look again. */
 static void ask_or_wait(struct local_find *f)
 {
+    bool opens = host_catches_sigusr1(f->pid);
+    if (!f->asked && !opens && (f->may_open || !host_is_node(f->pid))) {
+        fail(f, ERR_UNREACHABLE,
+            "has no inspector, and does not open one on SIGUSR1 (not a Node process, or started "
+            "with --disable-sigusr1): start it with --inspect");
+        return;
+    }
     if (!f->asked && f->may_open) {
-        if (!host_catches_sigusr1(f->pid)) {
-            fail(f, ERR_UNREACHABLE,
-                "has no inspector, and does not open one on SIGUSR1 (not a Node process, or "
-                "started "
-                "with --disable-sigusr1): start it with --inspect");
-            return;
-        }
         if (kill(f->pid, SIGUSR1) != 0) {
             fail(f, ERR_IO, strerror(errno));
             return;

@@ -30,6 +30,8 @@ struct look { /* at one target of an endpoint, and its workers */
 
 struct probe { /* one address or process */
     struct survey *survey;
+    bool asked;             /* for address, by the user; else it is one of the host's processes */
+    struct address address; /* a process' until its inspector is found */
     pid_t pid;
     struct local_find *find;
     struct discover *discover;
@@ -147,10 +149,15 @@ static void finish_look(struct look *look)
         finish_probe(look->probe);
 }
 
+static void note(struct survey *s, const struct err *why)
+{
+    if (s->why.code == 0)
+        s->why = *why;
+}
+
 static void fail_probe(struct probe *p, const struct err *why)
 {
-    if (p->survey->why.code == 0)
-        p->survey->why = *why;
+    note(p->survey, why);
     finish_probe(p);
 }
 
@@ -179,7 +186,7 @@ static void on_attached(void *arg, struct target *t)
     struct survey_row *row = add_row(s, SURVEY_READY);
     if (row)
         fill_from_identity(row, look, t);
-    if (target_is_main(t)) {
+    if (!look->seen) { /* the main target, or the worker that was picked */
         look->seen = true;
         timer_start(look->timer, SETTLE_US);
     }
@@ -204,11 +211,15 @@ static void on_detached(void *arg, struct target *t, const struct err *why)
 static void on_down(void *arg, const struct err *why, int64_t next_try_us)
 {
     struct look *look = arg;
+    struct survey *s = look->probe->survey;
     (void)next_try_us;
     if (look->seen)
         return;
     look->seen = true;
-    struct survey_row *row = add_row(look->probe->survey, SURVEY_NO_ANSWER);
+    bool picked_none = why->code == ERR_USAGE;
+    if (picked_none)
+        note(s, why);
+    struct survey_row *row = picked_none ? NULL : add_row(s, SURVEY_NO_ANSWER);
     if (row) {
         row->title = strdup(look->entry.title);
         row->url = strdup(look->entry.url);
@@ -249,8 +260,9 @@ static void end_look(void *arg)
         attachment_close(look->attachment);
 }
 
-static int start_look(
-    struct probe *p, struct look *look, const struct discovery *d, size_t index, struct err *e)
+/* pick: what the user wants of the endpoint, NULL: all its workers. */
+static int start_look(struct probe *p, struct look *look, const struct discovery *d, size_t index,
+    const struct address *pick, struct err *e)
 {
     const struct discover_entry *entry = &d->entries[index];
     look->probe = p;
@@ -261,8 +273,9 @@ static int start_look(
         look->address.pick_number = (int)index + 1;
     look->entry.title = strdup(entry->title);
     look->entry.url = strdup(entry->url);
-    struct attachment_options options = {.address = look->address,
-        .workers = true,
+    bool of_worker = pick && discovery_asks_for_worker(d, pick);
+    struct attachment_options options = {.address = of_worker ? *pick : look->address,
+        .workers = !pick,
         .passive = true,
         .allow_remote = p->survey->allow_remote};
     int rc = look->entry.title && look->entry.url ? 0 : err_set(e, ERR_NOMEM, "out of memory");
@@ -275,6 +288,29 @@ static int start_look(
 
 /* ---- one address or process ---- */
 
+/* Looks at what there is, or at the one entry that the address picks. */
+static int start_looks(struct probe *p, const struct discovery *d, struct err *e)
+{
+    const struct address *a = &p->address;
+    bool picks = a->pick_number || a->pick_title[0];
+    size_t first = 0, end = d->count;
+    int rc = 0;
+    if (picks ? !discovery_asks_for_worker(d, a) : a->kind == ADDRESS_URL) {
+        char name[ADDRESS_TEXT_SIZE];
+        rc = discovery_pick(d, a, &first, e);
+        if (rc)
+            err_context(e, "%s", address_format(a, name));
+        end = first + 1;
+    }
+    if (rc == 0 && first < end && !(p->looks = calloc(end - first, sizeof *p->looks)))
+        rc = err_set(e, ERR_NOMEM, "out of memory");
+    for (size_t i = first; i < end && rc == 0; i++) {
+        rc = start_look(p, &p->looks[p->look_count++], d, i, picks ? a : NULL, e);
+        p->looks_open += rc == 0;
+    }
+    return p->looks_open ? 0 : rc;
+}
+
 static void discovered(void *arg, struct discovery *d, const struct err *why)
 {
     struct probe *p = arg;
@@ -284,30 +320,21 @@ static void discovered(void *arg, struct discovery *d, const struct err *why)
         fail_probe(p, why);
         return;
     }
-    if (!p->survey->allow_remote && !d->network && !host_is_local(d->ip)) {
+    if (!p->survey->allow_remote && !d->network && !host_is_local(d->ip))
         err_set(&e, ERR_USAGE, "%s is another host: that needs --allow-remote", d->host);
+    else
+        (void)!start_looks(p, d, &e);
+    if (p->looks_open == 0 && e.code)
         fail_probe(p, &e);
-    } else if (d->count == 0) {
+    else if (p->looks_open == 0)
         finish_probe(p);
-    } else if (!(p->looks = calloc(d->count, sizeof *p->looks))) {
-        err_set(&e, ERR_NOMEM, "out of memory");
-        fail_probe(p, &e);
-    } else {
-        for (size_t i = 0; i < d->count; i++) {
-            p->look_count++;
-            if (start_look(p, &p->looks[i], d, i, &e) != 0)
-                break;
-            p->looks_open++;
-        }
-        if (p->looks_open == 0)
-            fail_probe(p, &e);
-    }
     discovery_free(d);
 }
 
 static void ask_endpoint(struct probe *p, const struct address *a)
 {
     struct err e = ERR_NONE;
+    p->address = *a;
     if (!p->survey->allow_remote && !a->network && host_is_foreign(a->host)) {
         err_set(&e, ERR_USAGE, "%s is another host: that needs --allow-remote", a->host);
         fail_probe(p, &e);
@@ -323,7 +350,15 @@ static void found(void *arg, const struct address *a, const struct err *why)
     struct probe *p = arg;
     p->find = NULL;
     if (a) {
-        ask_endpoint(p, a);
+        struct address endpoint = *a;
+        endpoint.pick_number = p->address.pick_number;
+        memcpy(endpoint.pick_title, p->address.pick_title, sizeof endpoint.pick_title);
+        ask_endpoint(p, &endpoint);
+        return;
+    }
+    bool is_node = host_is_node(p->pid);
+    if (p->asked && !is_node && !host_catches_sigusr1(p->pid)) {
+        fail_probe(p, why);
         return;
     }
     char command[HOST_COMMAND_SIZE];
@@ -331,7 +366,7 @@ static void found(void *arg, const struct address *a, const struct err *why)
     struct survey_row *row =
         host_command_line(p->pid, command) == 0 ? add_row(p->survey, SURVEY_NO_INSPECTOR) : NULL;
     if (row) {
-        row->kind = TARGET_NODE;
+        row->kind = is_node ? TARGET_NODE : TARGET_OTHER;
         row->pid = p->pid;
         row->title = strdup(command);
         row->reason = strdup(why->text);
@@ -348,8 +383,11 @@ static void start_probe(struct probe *p, const struct address *a)
         ask_endpoint(p, a);
         return;
     }
-    if (a)
+    if (a) {
+        p->asked = true;
+        p->address = *a;
         p->pid = a->pid;
+    }
     if (local_find_start(p->survey->loop, p->pid, false, found, p, &p->find, &e) != 0)
         fail_probe(p, &e);
 }

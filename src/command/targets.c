@@ -18,12 +18,12 @@ struct asking {
 
 static const struct show_column columns[] = {
     {"TITLE", "title", SHOW_NAME, 0},
-    {"TARGET", "target", SHOW_WORD, 0},
+    {"TARGET", "target", SHOW_PATH, 0},
     {"KIND", "kind", SHOW_WORD, 0},
     {"PID", "pid", SHOW_NUMBER, 0},
-    {"VERSION", "runtime_version", SHOW_WORD, 0},
+    {"VERSION", "runtime_version", SHOW_WORD, SHOW_SPARE},
     {"HEAP", "heap_used", SHOW_SIZE, 0},
-    {"RSS", "rss", SHOW_SIZE, 0},
+    {"RSS", "rss", SHOW_SIZE, SHOW_SPARE},
     {"STATE", "state", SHOW_WORD, 0},
 };
 

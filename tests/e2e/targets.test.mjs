@@ -6,11 +6,13 @@ import http from 'node:http';
 import net from 'node:net';
 import test from 'node:test';
 import tls from 'node:tls';
+import { stripVTControlCharacters } from 'node:util';
 import { startPeer } from './peer.mjs';
 import {
     alive,
     assertError,
     assertExit,
+    binary,
     freePort,
     heaptap,
     readSnapshot,
@@ -452,6 +454,58 @@ test('a worker is listed with what picks it, and is then the target, alone, on e
         if (node === '18' || node === '24') await picksWorkers(t, ws, target, workers[1][1]);
         target.child.kill();
     }
+});
+
+test('targets lists only what # picks, and says as other commands do when that is nothing', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t, { node: '22', listens: false, code: crew });
+    await target.printed(/up/, 'stdout');
+    const peer = await startPeer(t, {
+        upstream: target.port,
+        list: (entries) => [{ ...entries[0], title: 'front desk' }, { ...entries[0], title: 'back office' }],
+    });
+    const titles = async (word) => (await list(t, ws, word)).map((entry) => entry.title);
+    assert.deepEqual(await titles(`${peer.port}#2`), ['back office']);
+    assert.deepEqual(await titles(`${peer.port}#front`), ['front desk']);
+    assert.equal((await list(t, ws, `${target.port}#1`)).length, 1);
+    for (const where of [target.port, `pid:${target.pid}`]) {
+        const [worker, ...rest] = await list(t, ws, `${where}#beta`);
+        assert.equal(rest.length, 0);
+        assert.match(`${worker.kind} ${worker.title} ${worker.target}`, /worker .*beta.* .*#3$/);
+        assert.ok(worker.heap_used > 1e5);
+    }
+    for (const word of [`${peer.port}#9`, `${peer.port}#nobody`, `${target.port}#9`, `pid:${target.pid}#nobody`]) {
+        const run = await heaptap(t, ws, ['targets', word]);
+        assertError(run, 2, /no target has that (number|title); there are: #1 /);
+        assert.equal(run.stdout, '');
+    }
+});
+
+test('targets says of a process that is not there, or is no Node, what run says', async (t) => {
+    const ws = workspace(t);
+    const other = start(t, 'sleep', ['60']);
+    for (const word of ['pid:999999999', `pid:${other.pid}`, 'pid:1']) {
+        const run = await heaptap(t, ws, ['targets', word]);
+        assertError(run, 3, /there is no such process|not a Node process/);
+        const said = await heaptap(t, ws, ['run', ...ws.own, word]);
+        assertExit(said, 3);
+        const line = run.stderr.trim().replace(/^heaptap targets: /, '');
+        assert.ok(said.stderr.includes(line), `${line}\n${said.stderr}`);
+    }
+});
+
+test('targets fits a terminal of 80 columns, with addresses that can be copied', async (t) => {
+    const ws = workspace(t);
+    const long = 'setInterval(() => {}, 1000); // ' + 'on and '.repeat(30);
+    const open = await startTarget(t, { listens: false, code: long });
+    await startTarget(t, { listens: false, inspect: '', code: long });
+    const run = start(t, 'script', ['-qec', `stty cols 80; ${binary} targets`, '/dev/null'], { env: ws.env });
+    await run.done;
+    assertExit(run, 0);
+    const lines = stripVTControlCharacters(run.stdout).trim().split(/\r?\n/);
+    for (const line of lines) assert.ok(line.length <= 80, `${line.length}: ${line}`);
+    assert.match(lines[0], /^TITLE +TARGET .*STATE$/);
+    assert.ok(lines.some((line) => line.includes(` 127.0.0.1:${open.port} `)), run.stdout);
 });
 
 test('a run follows the worker that it was given, and no other, into its next life', async (t) => {
