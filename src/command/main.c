@@ -44,7 +44,7 @@ static void report(const char *command, const struct err *e)
 static int unknown_command(const char *word)
 {
     struct err e = ERR_NONE;
-    const char *nearest = command_nearest(word);
+    const char *nearest = *word == '-' ? NULL : command_nearest(word);
     err_set(&e, ERR_USAGE, "there is no command \"%s\"%s%s%s; heaptap help lists them", word,
         nearest ? ", did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
     report(NULL, &e);
@@ -101,6 +101,19 @@ out:
     return rc < 0 ? err_exit_code(rc) : rc;
 }
 
+/* The command's word, which options may stand before: they are put behind it. NULL: there is none.
+ */
+static const char *bring_forward(int argc, char **argv)
+{
+    int leading = settings_leading(argc, argv);
+    if (leading + 1 >= argc)
+        return NULL;
+    char *word = argv[leading + 1];
+    memmove(argv + 2, argv + 1, (size_t)leading * sizeof *argv);
+    argv[1] = word;
+    return word;
+}
+
 int main(int argc, char **argv)
 {
     setlocale(LC_CTYPE, "");
@@ -110,7 +123,12 @@ int main(int argc, char **argv)
         help_print(NULL);
         return EXIT_USAGE;
     }
-    const char *word = argv[1];
+    const char *word = bring_forward(argc, argv);
+    if (!word) {
+        fprintf(
+            stderr, "heaptap: expected a command behind the options; heaptap help lists them\n");
+        return EXIT_USAGE;
+    }
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0)
         word = "help";
     else if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)

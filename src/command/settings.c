@@ -531,6 +531,41 @@ static int read_options(struct settings *s, const enum setting_id *allowed, int 
     return rc;
 }
 
+/* Of a word like -qv: what the last letter takes, and nothing follows it in the word. */
+static bool letters_want_value(const char *letters)
+{
+    for (; *letters; letters++)
+        for (int id = SET_END + 1; id < SET_COUNT; id++)
+            if (table[id].letter == *letters && table[id].type != SETTING_FLAG)
+                return letters[1] == '\0';
+    return false;
+}
+
+static bool name_wants_value(const char *name)
+{
+    enum setting_id id = find_by_name(name);
+    return id != SET_END && table[id].type != SETTING_FLAG;
+}
+
+static bool stands_for_command(const char *word)
+{
+    static const char *const words[] = {"-", "--", "-h", "--help", "-V", "--version"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcmp(word, words[i]) == 0)
+            return true;
+    return false;
+}
+
+int settings_leading(int argc, char **argv)
+{
+    int at = 1;
+    while (at < argc && argv[at][0] == '-' && !stands_for_command(argv[at])) {
+        bool is_long = argv[at][1] == '-';
+        at += (is_long ? name_wants_value(argv[at] + 2) : letters_want_value(argv[at] + 1)) ? 2 : 1;
+    }
+    return (at < argc ? at : argc) - 1;
+}
+
 int settings_read(const enum setting_id *allowed, int argc, char **argv, struct settings **ret,
     char ***ret_words, int *ret_word_count, char ***ret_after, bool *ret_help, struct err *e)
 {

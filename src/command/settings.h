@@ -149,6 +149,10 @@ const struct setting *setting_get(enum setting_id id);
 #define SETTING_VARIABLE_SIZE 64
 const char *setting_variable(enum setting_id id, char out[SETTING_VARIABLE_SIZE]);
 
+/* How many words of argv, from argv[1] on, are options and their values: those that stand before a
+ * command's word. What is no option at all counts as one without a value. */
+int settings_leading(int argc, char **argv);
+
 /* Reads argv (argv[0] is the command's word) for a command that has the settings in allowed
  * (ended by SET_END) beside those that are everywhere. The words that are no options go to
  * ret_words (borrowed from argv, which is reordered); everything behind "--" to ret_after, NULL

@@ -193,6 +193,20 @@ test('a mistyped command or option is told the nearest one, exit code 2', async 
     assertExit(await heaptap(t, ws, []), 2);
 });
 
+test('options may stand before the command, with their values', async (t) => {
+    const ws = workspace(t);
+    for (const args of [['-v', 'version'], ['--color', 'never', '-q', 'version'], ['--color=never', 'version']]) {
+        const run = await heaptap(t, ws, args);
+        assertExit(run, 0);
+        assert.match(run.stdout, /^heaptap \d/, args.join(' '));
+    }
+    const shown = await heaptap(t, ws, ['--json', '--dir', '/var/tmp', 'config', 'show']);
+    assertExit(shown, 0);
+    assert.equal(JSON.parse(shown.stdout).settings.find((entry) => entry.name === 'dir').value, '/var/tmp');
+    assertError(await heaptap(t, ws, ['-v']), 2, /expected a command/);
+    assertError(await heaptap(t, ws, ['-']), 2, /there is no command "-"; heaptap help lists them/);
+});
+
 test('bash completes the words of commands that take such, and options', async (t) => {
     const ws = workspace(t);
     const script = `source <("$0" completion bash)
