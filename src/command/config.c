@@ -1,11 +1,51 @@
 /* config show: every setting in force and where it came from, without secrets. */
 #include "command/command.h"
+#include "base/text.h"
 #include "command/secrets.h"
 
 #include <cjson/cJSON.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define NAME_SIZE 64 /* of an option, and a command in brackets */
+
+static bool takes(const struct command *c, enum setting_id id)
+{
+    for (const enum setting_id *s = c->settings; s && *s != SET_END; s++)
+        if (*s == id)
+            return true;
+    return false;
+}
+
+/* The command whose setting it is, where another command has one of the same name; else NULL. */
+static const char *owner(enum setting_id id)
+{
+    int same = 0;
+    for (int i = SET_END + 1; i < SET_COUNT; i++)
+        same += strcmp(setting_get((enum setting_id)i)->name, setting_get(id)->name) == 0;
+    for (const struct command *const *c = command_table; same > 1 && *c; c++)
+        if (*c != &command_config && takes(*c, id))
+            return (*c)->name;
+    return NULL;
+}
+
+/* For a person: what the value means, and of which command it is. */
+static void print_setting(const struct settings *s, enum setting_id id, const char *value)
+{
+    char name[NAME_SIZE], ms[TEXT_SHORT];
+    const char *command = owner(id);
+    int64_t us = settings_number(s, id);
+    snprintf(name, sizeof name, "%s%s%s%s", setting_get(id)->name, command ? " (" : "",
+        command ? command : "", command ? ")" : "");
+    if (setting_get(id)->type == SETTING_MS && value[strspn(value, "0123456789")] == '\0') {
+        snprintf(ms, sizeof ms, us % 1000000 ? "%" PRId64 "ms" : "%" PRId64 "s",
+            us % 1000000 ? us / 1000 : us / 1000000);
+        value = ms;
+    }
+    printf("%-22s %-20s %s\n", name, value, settings_source(s, id));
+}
 
 static int show(const struct invocation *in, struct err *e)
 {
@@ -32,8 +72,7 @@ static int show(const struct invocation *in, struct err *e)
             cJSON_AddStringToObject(entry, "variable", setting_variable(id, variable));
             cJSON_AddItemToArray(list, entry);
         } else {
-            printf("%-22s %-20s %s\n", setting_get(id)->name, text ? value : "-",
-                settings_source(in->settings, id));
+            print_setting(in->settings, id, text ? value : "-");
         }
         free(value);
     }

@@ -260,6 +260,25 @@ static int add_text(const struct value *old, struct value *v, struct err *e)
     return v->text_count == kept + 1 ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }
 
+static bool is_bare_number(const char *text)
+{
+    return text[0] && text[strspn(text, "0123456789")] == '\0';
+}
+
+/* Where a bare number is milliseconds. */
+static int read_plain_ms(const char *text, int64_t *ret_us, struct err *e)
+{
+    if (!is_bare_number(text) && text_parse_duration(text, ret_us, NULL) == 0)
+        return 0;
+    if (!is_bare_number(text))
+        return err_set(e, ERR_USAGE,
+            "\"%s\" is no number of milliseconds, such as 30000 (30s is fine, too)", text);
+    int rc = text_parse_integer(text, 1, INT64_C(31536000000), ret_us, e);
+    if (rc == 0)
+        *ret_us *= 1000;
+    return rc;
+}
+
 /* Checks text by the setting's type and keeps it. plain_ms: a bare number is milliseconds. */
 static int set_value(struct settings *s, enum setting_id id, const char *text, bool plain_ms,
     const char *source, struct err *e)
@@ -275,14 +294,9 @@ static int set_value(struct settings *s, enum setting_id id, const char *text, b
         v.number = flag;
         break;
     case SETTING_MS:
-        if (plain_ms && text[0] && text[strspn(text, "0123456789")] == '\0') {
-            rc = text_parse_integer(text, 1, INT64_C(31536000000), &v.number, e);
-            v.number *= 1000;
-            break;
-        }
-        /* fall through */
     case SETTING_DURATION:
-        rc = text_parse_duration(text, &v.number, e);
+        rc = plain_ms && table[id].type == SETTING_MS ? read_plain_ms(text, &v.number, e)
+                                                      : text_parse_duration(text, &v.number, e);
         if (rc == 0 && v.number <= 0)
             rc = err_set(e, ERR_USAGE, "\"%s\" must be longer than nothing", text);
         break;

@@ -56,6 +56,22 @@ test("the guide's variables are heard by their exact names", async (t) => {
     assert.equal(entry.value, '/var/tmp');
 });
 
+test('config show has units, and says of which command a setting is where two have that name', async (t) => {
+    const ws = workspace(t);
+    for (const [value, want] of [['30000', '30s'], ['1500', '1500ms'], ['2m', '2m']]) {
+        const run = await heaptap(t, ws, ['config', 'show'], { env: { HEAP_SNAPSHOT_INTERVAL: value } });
+        assertExit(run, 0);
+        assert.match(run.stdout, new RegExp(`^snapshot-interval +${want} +environment HEAP_SNAPSHOT_INTERVAL$`, 'm'));
+        assert.match(run.stdout, /^snapshots \(run\) +true +default$/m);
+        assert.match(run.stdout, /^snapshots \(probe\) +3 +default$/m);
+    }
+    assertError(
+        await heaptap(t, ws, ['config', 'show'], { env: { HEAP_SNAPSHOT_INTERVAL: 'abc' } }),
+        2,
+        /snapshot-interval \(environment HEAP_SNAPSHOT_INTERVAL\): "abc" is no number of milliseconds, such as 30000/
+    );
+});
+
 test('a bad value is refused with its name, its place and exit code 2, wherever it stands', async (t) => {
     const ws = workspace(t);
     for (const value of [
