@@ -56,6 +56,22 @@ static void begin_running(struct run *r)
         timer_start(r->end_timer, r->options.duration_us);
 }
 
+/* The attachment stays: it leads to the target's next life, where the other may not. */
+static bool is_watched_already(struct link *link, const struct target *t)
+{
+    struct run *r = link->run;
+    struct watched *same = run_target_same(link, t);
+    if (same && !same->told_same && !link->same && !r->options.by_hand) {
+        run_say(r, same, false, "is named more than once; it is watched once");
+        same->told_same = true;
+    }
+    if (!same && link->same) /* the next life came here first */
+        run_capture_inherit(link, link->same->link);
+    if (same || target_is_main(t))
+        link->same = same;
+    return same != NULL;
+}
+
 static void on_attached(void *arg, struct target *t)
 {
     struct link *link = arg;
@@ -64,7 +80,7 @@ static void on_attached(void *arg, struct target *t)
     link->was_attached = true;
     timer_stop(r->give_up_timer);
     begin_running(r);
-    if (r->stage != RUNNING)
+    if (r->stage != RUNNING || is_watched_already(link, t))
         return;
     struct watched *w = run_target_find(link, t);
     if (!w) {
@@ -188,7 +204,8 @@ static void on_down(void *arg, const struct err *why, int64_t next_try_us)
         link->down_since_us = clock_monotonic_us();
     if (next_try_us < 0)
         link->ended = true;
-    if (first || next_try_us < 0) {
+    bool said = link->same && next_try_us >= 0; /* of the other link */
+    if ((first || next_try_us < 0) && !said) {
         bool alone = r->link_count == 1 && r->stage == STARTING && next_try_us < 0;
         if (!alone) /* else it is the run's own error, and said once */
             run_say(r, NULL, true, "%s%s", why->text,

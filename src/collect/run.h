@@ -162,6 +162,8 @@ void run_fail(struct run *r, const char *reason, const struct err *why);
 int run_add(struct run *r, const struct address *address, size_t *ret_link, struct err *e) MUST_USE;
 /* It will not be tried any more. */
 bool run_link_ended(const struct run *r, size_t link);
+/* The target at *ret_index is what the link leads to, and is watched by way of another link. */
+bool run_link_same(const struct run *r, size_t link, size_t *ret_index);
 /* The target at index while it is attached, else NULL. */
 struct target *run_target_live(const struct run *r, size_t index);
 /* Which address the target at index belongs to. */

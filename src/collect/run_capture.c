@@ -168,6 +168,12 @@ static void spare(struct watched *w)
     run_record_event(r, w, 0, "spared", line);
 }
 
+void run_capture_inherit(struct link *link, const struct link *from)
+{
+    link->sparing_us = from->sparing_us;
+    link->spared_until_us = from->spared_until_us;
+}
+
 void run_capture_gone(struct watched *w, bool is_main)
 {
     struct link *link = w->link;

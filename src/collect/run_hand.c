@@ -21,6 +21,17 @@ int run_add(struct run *r, const struct address *address, size_t *ret_link, stru
     return 0;
 }
 
+bool run_link_same(const struct run *r, size_t link, size_t *ret_index)
+{
+    for (size_t i = 0; i < r->target_count; i++) {
+        if (r->targets[i] == r->links[link].same) {
+            *ret_index = i;
+            return true;
+        }
+    }
+    return false;
+}
+
 bool run_link_ended(const struct run *r, size_t link)
 {
     return r->links[link].ended;

@@ -26,6 +26,7 @@ struct link { /* one attachment of the run */
     const struct watched *captured;      /* had the latest capture, which ended at captured_us */
     int64_t captured_us;                 /* or was broken off then */
     int64_t sparing_us, spared_until_us; /* no capture by itself for that long, and until then */
+    struct watched *same; /* its target is watched already, by way of another link; else NULL */
 };
 
 struct watched {             /* one target */
@@ -56,7 +57,7 @@ struct watched {             /* one target */
     size_t hook_route[REQUESTS_ROUTES_MAX]; /* the hook's routes as indices of facts.requests */
     size_t hook_routes;                     /* how many of them are known */
     int64_t *route_base; /* requests of each route before this hook; as many as routes */
-    bool told_failure, told_blind;
+    bool told_failure, told_blind, told_same;
     struct pairs *pairs; /* NULL: no snapshots of requests, or not yet */
 };
 
@@ -111,6 +112,8 @@ int run_link_start(
 /* The record of a target that was attached: an old one if it is the same process again. NULL when
  * memory is out. */
 struct watched *run_target_find(struct link *link, const struct target *t);
+/* The live target of another link that t is, too: several addresses lead to one. NULL: none. */
+struct watched *run_target_same(const struct link *link, const struct target *t);
 void run_target_free(struct watched *w);
 void run_target_record(struct run *r, struct watched *w, const struct target *t);
 void run_target_record_gone(struct run *r, struct watched *w, const struct err *why);
@@ -158,6 +161,8 @@ void run_pairs_free(struct watched *w);
 void run_capture_begin(struct watched *w);
 /* A target is gone, perhaps because of a capture. */
 void run_capture_gone(struct watched *w, bool is_main);
+/* What link leads to was watched by way of from, and is spared as long. */
+void run_capture_inherit(struct link *link, const struct link *from);
 void run_capture_timeline_due(void *watched); /* the same for a timeline */
 void run_capture_due(void *watched);          /* a timer's function: the snapshot's time has come */
 /* As soon as the pause budget allows, but not before at_us. */

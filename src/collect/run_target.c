@@ -146,6 +146,22 @@ static struct watched *find_again(struct link *link, const struct target *t)
     return NULL;
 }
 
+/* A worker's id is unique in its process only. */
+struct watched *run_target_same(const struct link *link, const struct target *t)
+{
+    const struct target_identity *id = target_identity(t);
+    struct run *r = link->run;
+    for (size_t i = 0; i < r->target_count; i++) {
+        struct watched *w = r->targets[i];
+        const struct target_identity *other = &w->facts.identity;
+        if (w->link != link && w->target && *id->inspector_id && other->kind == id->kind &&
+            other->pid == id->pid && other->started_at_ms == id->started_at_ms &&
+            strcmp(other->inspector_id, id->inspector_id) == 0)
+            return w;
+    }
+    return NULL;
+}
+
 static struct watched *new_watched(struct link *link, const struct target *t)
 {
     struct run *r = link->run;

@@ -379,6 +379,23 @@ test('run -- COMMAND ends when the command ends, and says how', async (t) => {
     assert.match(missing.stderr, /no-such-program/);
 });
 
+test('a target that is named several times, in whatever way, is watched once', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t);
+    const other = await startTarget(t);
+    const names = [target.port, `localhost:${target.port}`, target.port, `pid:${target.pid}`, target.ws];
+    const run = await heaptap(t, ws, [
+        ...['run', '--duration', '2s', ...quick, ...ws.own],
+        ...[...names, other.port].map(String),
+    ]);
+    assertExit(run, 0);
+    assert.match(run.stderr, new RegExp(`pid ${target.pid}: is named more than once; it is watched once`));
+    const pids = sql(ws.db, 'SELECT pid FROM targets ORDER BY pid').map((row) => row.pid);
+    assert.deepEqual(pids, [target.pid, other.pid].sort((a, b) => a - b));
+    assert.match(run.stdout, /: 2 targets, /);
+    assertRecord(ws);
+});
+
 test('run --json -- COMMAND has JSON Lines only on standard output, the command speaks on the other', async (t) => {
     const ws = workspace(t);
     const code = "console.log('hello from the app'); require('node:http').createServer().listen(0, '127.0.0.1')";

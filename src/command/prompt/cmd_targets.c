@@ -85,6 +85,8 @@ static int attach(struct session *s, const char *word, size_t *ret_index, struct
                 return 0;
             }
         }
+        if (run_link_same(s->run, link, ret_index))
+            return 0;
         if (run_link_ended(s->run, link))
             return err_set(e, ERR_UNREACHABLE,
                 "there is no target %s (targets lists them), and no address %s to attach to", word,
