@@ -475,7 +475,8 @@ static void connect_to_target(struct attachment *a)
                                                                             : CDP_PEER_OTHER,
         .deadline_us = CONNECT_DEADLINE_US};
     if (!options.path) {
-        err_set(&e, ERR_UNREACHABLE, "%s: another client is attached to that page", a->name);
+        err_set(&e, ERR_UNREACHABLE, "%s: another client is attached to that %s", a->name,
+            d->runtime == RUNTIME_CHROMIUM ? "page" : "target");
         lose(a, &e);
         return;
     }

@@ -79,6 +79,10 @@ extern const struct command command_statistics;
 extern const struct command command_strings;
 extern const struct command command_find_objects;
 
+/* An error's line on stderr: "heaptap NAME: …"; command NULL: without the name. For a command that
+ * goes on after it; what run returns is reported by the caller. */
+void command_tell_error(const char *command, const struct err *e);
+
 /* Prints a command's help, or the list of commands for NULL, to stdout. */
 void help_print(const struct command *command);
 

@@ -32,7 +32,7 @@ static void write_log_line(void *arg, enum log_level level, const char *line)
     print_filled(fprintf(stderr, "heaptap: %s", mark), line);
 }
 
-static void report(const char *command, const struct err *e)
+void command_tell_error(const char *command, const struct err *e)
 {
     struct buf visible = buf_new(8 * ERR_TEXT_MAX);
     if (text_add_visible(&visible, e->text, strlen(e->text)) == 0)
@@ -47,7 +47,7 @@ static int unknown_command(const char *word)
     const char *nearest = *word == '-' ? NULL : command_nearest(word);
     err_set(&e, ERR_USAGE, "there is no command \"%s\"%s%s%s; heaptap help lists them", word,
         nearest ? ", did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
-    report(NULL, &e);
+    command_tell_error(NULL, &e);
     return EXIT_USAGE;
 }
 
@@ -90,10 +90,10 @@ static int run_command(const struct command *command, int argc, char **argv)
         rc = command->run(&in, &e);
 out:
     if (rc < 0)
-        report(command->name, &e);
+        command_tell_error(command->name, &e);
     if (fflush(stdout) != 0 && errno != EPIPE && rc == 0) {
         err_set(&e, ERR_IO, "cannot write to standard output");
-        report(command->name, &e);
+        command_tell_error(command->name, &e);
         rc = ERR_IO;
     }
     log_close();

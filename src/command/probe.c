@@ -280,7 +280,7 @@ const struct command command_probe = {
                 "  heaptap probe --base https://localhost:8443 --insecure --request /page \\\n"
                 "      --request 'POST /items {\"name\":\"{uuid}\"}' --header 'Authorization: x'\n"
                 "  heaptap probe 9229 --request /page --base http://127.0.0.1:3000 --json\n"
-                "  heaptap probe 9229 --exit-code --max-bytes-per-request 1KB --request http://…\n"
+                "  heaptap probe --exit-code --max-bytes-per-request 1KB --request http://...\n"
                 "  heaptap probe 9229 --rounds 10 -- wrk -d 2s http://127.0.0.1:3000/page\n",
     .details =
         "A warm-up, then rounds in which one request after the other stands out, and quiet ones;\n"

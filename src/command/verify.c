@@ -9,15 +9,12 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/text.h"
 #include "heap/unpack.h"
 #include "heap/whole.h"
 #include "show/json.h"
 #include "show/out.h"
 #include "show/progress.h"
-
-#define EXIT_BAD_FILE 6 /* as ERR_FORMAT ends */
 
 /* What was found out about one file. */
 struct finding {
@@ -86,7 +83,7 @@ static void check_file(const char *path, struct show_progress *progress, struct 
     if (!w)
         rc = err_set(&f->why, ERR_NOMEM, "out of memory");
     else if (fd < 0)
-        rc = err_set_errno(&f->why, ERR_IO, errno, "cannot open");
+        rc = err_set_errno(&f->why, ERR_IO, errno, "cannot open it");
     else
         rc = unpack_open(fd, &u, &f->why);
     if (rc == 0) {
@@ -160,13 +157,17 @@ static int print_json(
     return show_json_line(o, root, rc, e);
 }
 
-static void log_unreadable(const char *path, const struct finding *f)
+static void report_unreadable(const char *path, const struct finding *f)
 {
-    struct buf line = buf_new(64 * 1024);
-    if (text_add_visible(&line, path, strlen(path)) == 0 && buf_add_text(&line, ": ") == 0 &&
-        text_add_visible(&line, f->why.text, strlen(f->why.text)) == 0)
-        log_error("%s", line.data);
-    buf_free(&line);
+    struct err why = f->why;
+    err_context(&why, "%s", path);
+    command_tell_error("verify", &why);
+}
+
+/* One bad file counts for more than any that cannot be read. */
+static int worst_of(int a, int b)
+{
+    return a > b ? a : b;
 }
 
 static int run(const struct invocation *in, struct err *e)
@@ -184,10 +185,10 @@ static int run(const struct invocation *in, struct err *e)
     for (int i = 0; i < in->word_count && rc == 0; i++) {
         struct finding f;
         check_file(in->words[i], progress, &f);
-        if (f.why.code != 0)
-            worst = EXIT_BAD_FILE;
         if (f.unreadable)
-            log_unreadable(in->words[i], &f);
+            report_unreadable(in->words[i], &f);
+        if (f.why.code != 0)
+            worst = worst_of(worst, err_exit_code(f.why.code));
         if (as_json)
             rc = print_json(&out, in->words[i], &f, e);
         else if (!f.unreadable)
@@ -215,9 +216,9 @@ const struct command command_verify = {
         "  truncated  begins well and ends too early\n"
         "  damaged    breaks in the middle, or its counts do not match\n"
         "  foreign    something else\n"
-        "The exit code is 6 if any of them is not whole or cannot be read. With --json each line "
-        "is\n"
-        "an object.\n",
+        "The exit code is 6 if any of them is not whole, else 4 if any cannot be read. With "
+        "--json\n"
+        "each line is an object.\n",
     .settings = accepted,
     .words_min = 1,
     .words_max = -1,

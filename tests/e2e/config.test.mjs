@@ -253,7 +253,7 @@ test('every command has a help page with examples', async (t) => {
         assert.match(head, /^ {2}.*heaptap /m, `examples come first in ${name} --help`);
         assert.deepEqual((await heaptap(t, ws, ['help', name])).stdout, page.stdout);
         assert.ok(
-            page.stdout.split('\n').every((line) => line.length <= 80 && !line.endsWith(' ')),
+            page.stdout.split('\n').every((line) => Buffer.byteLength(line) <= 80 && !line.endsWith(' ')),
             `${name}: a line is too wide for a terminal, or ends in a blank`
         );
     }

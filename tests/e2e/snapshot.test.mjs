@@ -201,6 +201,7 @@ test('verify tells whole from truncated from foreign, plain, zstd and gzip', asy
     await bad('damaged.heapsnapshot.zst', broken);
 
     const missing = await heaptap(t, ws, ['verify', ws.path('none')]);
+    assertError(missing, 4, /^heaptap verify: .*none: cannot open it: No such file/m);
     assert.ok(missing.code > 0);
     assert.match(missing.stderr, /none/);
     assert.ok((await heaptap(t, ws, ['verify', ws.root])).code > 0);

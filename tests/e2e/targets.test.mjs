@@ -155,6 +155,15 @@ test('one of several is picked by number or title, a wrong one is told what ther
     assert.deepEqual(ws.files(), []);
 });
 
+test('a Node target that another client holds is called a target, not a page', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t);
+    const list = (entries) => entries.map(({ webSocketDebuggerUrl, ...rest }) => rest);
+    const peer = await startPeer(t, { upstream: target.port, list });
+    const run = await heaptap(t, ws, ['snapshot', String(peer.port), '--dir', ws.dir]);
+    assertError(run, 3, /another client is attached to that target/);
+});
+
 test('pid:N opens the inspector of a running process, on every Node', async (t) => {
     const ws = workspace(t);
     for (const node of versions) {
