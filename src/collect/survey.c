@@ -30,7 +30,7 @@ struct look { /* at one target of an endpoint, and its workers */
 
 struct probe { /* one address or process */
     struct survey *survey;
-    bool asked;             /* for address, by the user; else it is one of the host's processes */
+    bool asked;             /* for, by the user; else it is one of the host's processes */
     struct address address; /* a process' until its inspector is found */
     pid_t pid;
     struct local_find *find;
@@ -155,9 +155,12 @@ static void note(struct survey *s, const struct err *why)
         s->why = *why;
 }
 
+/* That one of the host's processes ended meanwhile is nobody's error. */
 static void fail_probe(struct probe *p, const struct err *why)
 {
-    note(p->survey, why);
+    int64_t start;
+    if (p->asked || host_start_time(p->pid, &start) == 0)
+        note(p->survey, why);
     finish_probe(p);
 }
 
@@ -379,12 +382,12 @@ static void found(void *arg, const struct address *a, const struct err *why)
 static void start_probe(struct probe *p, const struct address *a)
 {
     struct err e = ERR_NONE;
+    p->asked = a != NULL;
     if (a && a->kind != ADDRESS_PROCESS) {
         ask_endpoint(p, a);
         return;
     }
     if (a) {
-        p->asked = true;
         p->address = *a;
         p->pid = a->pid;
     }
