@@ -521,7 +521,9 @@ static void got_floor(void *arg, const struct run_floor *floor, const struct err
 static void next_floor(struct probe *p)
 {
     struct err e = ERR_NONE;
-    bool record = p->step != WARMING;
+    enum run_record record = p->step == WARMING                       ? RUN_UNRECORDED
+                             : p->step == BASE || p->step == REBASING ? RUN_BASE
+                                                                      : RUN_ROUND;
     int64_t settle_us = p->floor_target || p->step == BASE || p->step == REBASING ? 0
                         : p->step == MEASURING ? p->options.settle_us + p->rest_us
                                                : p->options.settle_us;

@@ -137,13 +137,19 @@ void run_interrupt(struct run *r);
 
 /* ---- for a run of steps ---- */
 
+enum run_record {
+    RUN_UNRECORDED,
+    RUN_ROUND, /* what has grown since the floor before is of a round */
+    RUN_BASE,  /* a round begins there: what has grown since the floor before is nobody's */
+};
+
 /* Waits until no request is in flight (not for ever) and settle_us more, collects garbage, reads
- * the heap. record: it goes into the record, with a reading of the live profile. fn comes once,
- * later: with the floor, borrowed for the call, or why there is none. One at a time for each
+ * the heap. record: what it goes into the record as, with a reading of the live profile. fn comes
+ * once, later: with the floor, borrowed for the call, or why there is none. One at a time for each
  * target. ERR_LOST: the target at index is gone. */
 typedef void (*run_floor_fn)(void *arg, const struct run_floor *floor, const struct err *why);
-int run_take_floor(struct run *r, size_t index, int64_t settle_us, bool record, run_floor_fn fn,
-    void *arg, struct err *e) MUST_USE;
+int run_take_floor(struct run *r, size_t index, int64_t settle_us, enum run_record record,
+    run_floor_fn fn, void *arg, struct err *e) MUST_USE;
 
 /* A snapshot of the target as soon as none runs; what came of it comes as any other's. false: the
  * target is gone. */

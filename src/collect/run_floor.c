@@ -38,7 +38,7 @@ struct floor_steps {
     int readings;
     struct request_floor least;
     int64_t began_us, settle_us;
-    bool record;
+    enum run_record record;
     run_floor_fn fn;
     void *arg;
 };
@@ -151,7 +151,7 @@ static void on_timer(void *arg)
     } else if (f->step == FLOOR_SETTLING) {
         f->step = FLOOR_PROFILE;
         f->readings = 0;
-        if (w->live && f->record)
+        if (w->live && f->record != RUN_UNRECORDED)
             live_profile_read(w->live, profiled, w);
         else
             collect(f);
@@ -187,8 +187,8 @@ void run_floor_beat(struct watched *w, const struct request_beat *beat)
 
 /* ---- for the run and its owner ---- */
 
-int run_take_floor(struct run *r, size_t index, int64_t settle_us, bool record, run_floor_fn fn,
-    void *arg, struct err *e)
+int run_take_floor(struct run *r, size_t index, int64_t settle_us, enum run_record record,
+    run_floor_fn fn, void *arg, struct err *e)
 {
     struct watched *w = r->targets[index];
     if (!w->target)

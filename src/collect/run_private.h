@@ -132,7 +132,7 @@ bool run_requests_followed(const struct watched *w);
 /* A floor that was asked for: kept, recorded and returned; NULL when memory is out. Without a hook
  * f has no counts. */
 const struct run_floor *run_requests_note_floor(
-    struct watched *w, const struct request_floor *f, bool record);
+    struct watched *w, const struct request_floor *f, enum run_record record);
 
 /* ---- run_floor.c ---- */
 void run_floor_beat(struct watched *w, const struct request_beat *beat);

@@ -258,8 +258,8 @@ static int add_others_json(struct buf *b, const struct watched *w)
 
 /* In the record a floor is a reading (label after-gc) and an event whose detail holds the counts.
  */
-static void record_floor(
-    struct watched *w, const struct request_floor *f, const struct run_floor *floor)
+static void record_floor(struct watched *w, const struct request_floor *f,
+    const struct run_floor *floor, enum run_record record)
 {
     struct run *r = w->run;
     struct store_metrics row;
@@ -287,6 +287,8 @@ static void record_floor(
         rc = buf_addf(&detail, "\"external\":%.0f,", f->external);
     if (rc == 0 && isfinite(f->rss) && isfinite(f->heap_total))
         rc = buf_addf(&detail, "\"rss\":%.0f,\"heap_total\":%.0f,", f->rss, f->heap_total);
+    if (rc == 0 && r->options.stepped)
+        rc = buf_addf(&detail, "\"probe\":\"%s\",", record == RUN_BASE ? "base" : "round");
     if (rc == 0)
         rc = buf_add_text(&detail, "\"routes\":[");
     for (size_t i = 0, written = 0; i < floor->route_count && rc == 0; i++)
@@ -309,11 +311,11 @@ static void record_floor(
 }
 
 const struct run_floor *run_requests_note_floor(
-    struct watched *w, const struct request_floor *f, bool record)
+    struct watched *w, const struct request_floor *f, enum run_record record)
 {
     const struct run_floor *floor = keep_floor(w, f);
-    if (floor && record)
-        record_floor(w, f, floor);
+    if (floor && record != RUN_UNRECORDED)
+        record_floor(w, f, floor, record);
     return floor;
 }
 
@@ -333,7 +335,7 @@ static void take_floors(struct watched *w, const struct request_beat *beat)
         if ((q->floor_count && !is_another(f, q->floors[q->floor_count - 1].wall_ms)) ||
             (last->forced && !is_another(f, last->wall_ms)))
             continue;
-        run_requests_note_floor(w, f, true);
+        run_requests_note_floor(w, f, RUN_ROUND);
     }
 }
 

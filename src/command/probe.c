@@ -1,6 +1,7 @@
 /* probe: the controlled experiment. */
 #include "collect/probe.h"
 
+#include "base/log.h"
 #include "base/text.h"
 #include "command/conduct.h"
 #include "command/live.h"
@@ -181,6 +182,18 @@ static int start(void *arg, struct loop *l, const struct run_options *o,
     return rc;
 }
 
+/* What passed nothing through is no gate: neither open nor shut. */
+static int gate(const struct probe_report *report, double most)
+{
+    enum probe_failing failing = probe_report_failing(report);
+    if (failing == PROBE_MEASURED)
+        return probe_report_exceeds(report, most) ? 1 : 0;
+    log_error("%s, and --exit-code asks for an answer",
+        failing == PROBE_UNSERVED ? "nothing was measured: the target has served no request"
+                                  : "the rounds were too few to tell anything");
+    return err_exit_code(ERR_UNREACHABLE);
+}
+
 static int answer(void *arg, const struct recap_end *end, const cJSON *diagnosis, struct err *e)
 {
     struct probing *p = arg;
@@ -199,7 +212,7 @@ static int answer(void *arg, const struct recap_end *end, const cJSON *diagnosis
         double most = settings_given(p->settings, SET_MAX_BYTES_PER_REQUEST)
                           ? (double)settings_number(p->settings, SET_MAX_BYTES_PER_REQUEST)
                           : 0;
-        rc = probe_report_exceeds(&report, most) ? 1 : 0;
+        rc = gate(&report, most);
     }
     probe_report_clear(&report);
     return rc;

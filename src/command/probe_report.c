@@ -182,6 +182,14 @@ static bool was_used(const struct probe_report *r, size_t route)
     return false;
 }
 
+enum probe_failing probe_report_failing(const struct probe_report *r)
+{
+    for (size_t i = 0; i < r->facts.route_count; i++)
+        if (was_used(r, i))
+            return r->summary.verdict == ROUTES_TOO_FEW ? PROBE_SHORT : PROBE_MEASURED;
+    return r->facts.round_count > 1 ? PROBE_UNSERVED : PROBE_SHORT;
+}
+
 bool probe_report_exceeds(const struct probe_report *r, double most)
 {
     for (size_t i = 0; i < r->facts.route_count; i++)
@@ -283,7 +291,10 @@ int probe_report_json(const struct show_out *out, const struct probe_report *r,
     target_json(root, run_target_at(run, facts->target), &rc);
     show_json_word(root, "reason", end->reason, &rc);
     show_json_bool(root, "partial", facts->partial, &rc);
-    show_json_word(root, "verdict", routes_verdict_name(r->summary.verdict), &rc);
+    show_json_word(root, "verdict",
+        probe_report_failing(r) == PROBE_UNSERVED ? "unserved"
+                                                  : routes_verdict_name(r->summary.verdict),
+        &rc);
     show_json_word(root, "routes_from", facts->hooked ? "target" : "load", &rc);
     show_json_number(
         root, "base_floor_bytes", facts->round_count ? facts->rounds[0].next_bytes : NAN, &rc);
@@ -342,10 +353,18 @@ static void print_verdict(const struct show_out *out, const struct probe_report 
     char size[TEXT_SHORT], noise[TEXT_SHORT];
     const struct routes_summary *s = &r->summary;
     const struct routes_estimate *time = &r->estimates[r->facts.route_count];
+    size_t rounds = r->facts.round_count ? r->facts.round_count - 1 : 0;
+    if (probe_report_failing(r) == PROBE_UNSERVED) {
+        fprintf(out->file,
+            "Inconclusive: the target has served no request in %zu round%s, so nothing was "
+            "measured: is it the process behind that URL (a cluster's worker, a proxy)?\n",
+            rounds, rounds == 1 ? "" : "s");
+        return;
+    }
     switch (s->verdict) {
     case ROUTES_TOO_FEW:
-        fprintf(out->file, "%zu rounds are too few to tell: it takes %zu\n",
-            r->facts.round_count ? r->facts.round_count - 1 : 0,
+        fprintf(out->file, "Inconclusive: %zu round%s %s too few to tell, it takes %zu\n", rounds,
+            rounds == 1 ? "" : "s", rounds == 1 ? "is" : "are",
             s->floors_needed ? s->floors_needed - 1 : 0);
         break;
     case ROUTES_NO_GROWTH:
@@ -390,7 +409,7 @@ int probe_report_text(const struct show_out *out, const struct probe_report *r,
         fprintf(
             out->file, "the warm-up did not settle in %lld rounds\n", (long long)facts->warm_ups);
     fprintf(out->file, "\n");
-    if (rc == 0 && rounds > 0)
+    if (rc == 0 && rounds > 0 && probe_report_failing(r) != PROBE_UNSERVED)
         rc = routes_table(out, r, e);
     print_verdict(out, r);
     if (r->left_out)

@@ -29,6 +29,14 @@ int probe_report_json(const struct show_out *out, const struct probe_report *r,
 int probe_report_text(const struct show_out *out, const struct probe_report *r,
     const struct recap_end *end, struct err *e) MUST_USE;
 
+/* Why there is nothing to judge by. */
+enum probe_failing {
+    PROBE_MEASURED,
+    PROBE_UNSERVED, /* the target has served no request in any round */
+    PROBE_SHORT,    /* too few rounds */
+};
+enum probe_failing probe_report_failing(const struct probe_report *r);
+
 /* Whether a route surely leaks and keeps more than most bytes a request. */
 bool probe_report_exceeds(const struct probe_report *r, double most);
 

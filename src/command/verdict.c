@@ -222,7 +222,9 @@ char *verdict_headline(const struct diagnosis *d)
         break;
     case DIAGNOSIS_INCONCLUSIVE:
         words_add(&w, "Inconclusive: ");
-        if (d->supports == SUPPORT_NOTHING)
+        if (d->unserved)
+            words_add(&w, "no request of the probe has reached the target");
+        else if (d->supports == SUPPORT_NOTHING)
             words_add(&w, "there is nothing to judge by");
         else if (d->supports == SUPPORT_SIZE)
             words_add(&w, d->snapshots ? "one snapshot shows size, not growth"

@@ -214,7 +214,7 @@ static int note_memory(struct diagnosis *d, struct err *e)
 /* What would decide. */
 static int note_next(struct diagnosis *d, const struct evidence_target *t, struct err *e)
 {
-    bool open = d->verdict == DIAGNOSIS_INCONCLUSIVE;
+    bool open = d->verdict == DIAGNOSIS_INCONCLUSIVE && !d->unserved;
     if (open && d->floors < 3)
         return diagnosis_note(d, e,
             "next: a longer run with floors (heap readings right after a full collection): "
@@ -473,6 +473,39 @@ static int weigh_suspects(struct diagnosis *d, const struct trend *t, struct err
         "snapshot do");
 }
 
+/* ---- a probe that measured nothing ---- */
+
+static bool had_requests(const struct floors *f)
+{
+    return f->count && memcmp(f->counts, &f->counts[(f->count - 1) * f->route_count],
+                           f->route_count * sizeof *f->counts) != 0;
+}
+
+/* A probe whose requests none of the targets has served says nothing about them. */
+static bool is_unserved(const struct evidence *r)
+{
+    bool probed = false;
+    for (size_t i = 0; i < r->target_count; i++) {
+        const struct floors *f = &r->targets[i].floors;
+        if (had_requests(f))
+            return false;
+        probed = probed || (f->probed && f->count >= 2);
+    }
+    return probed;
+}
+
+static int weigh_requests(struct diagnosis *d, const struct evidence *r, struct err *e)
+{
+    if (diagnosis_grows(d->verdict) || !is_unserved(r))
+        return 0;
+    d->verdict = DIAGNOSIS_INCONCLUSIVE;
+    d->unserved = true;
+    return diagnosis_note(d, e,
+        "nothing was measured: was it the process behind the URL (a cluster's worker, a proxy), "
+        "and "
+        "did the load's command ask it?");
+}
+
 /* ---- one target of a run ---- */
 
 static int diagnose_target(struct diagnosis *d, const struct evidence *all, struct judged *chosen,
@@ -488,6 +521,8 @@ static int diagnose_target(struct diagnosis *d, const struct evidence *all, stru
         rc = note_trend(d, &chosen->judgement, e);
     if (rc == 0)
         rc = weigh_suspects(d, &chosen->judgement.trend, e);
+    if (rc == 0)
+        rc = weigh_requests(d, all, e);
     if (rc == 0)
         rc = merge_classes(d, t, growth, e);
     if (rc == 0)

@@ -124,6 +124,7 @@ struct diagnosis {
     double seconds_to_limit;          /* V8's or the control group's, the nearer; NAN: none */
     struct diagnosis_suspect *suspects;
     size_t suspect_count;
+    bool unserved;  /* a probe's requests have not reached the target: it says nothing */
     double passing; /* 0 to 1: of what is new in the last snapshot, what only comes and goes */
     const char **ruled_out; /* culprits that were looked for and not found; static texts */
     size_t ruled_out_count;

@@ -367,6 +367,7 @@ static int keep_floors(void *arg, struct floors *floors, struct err *e)
     floors->native = NULL;
     floors->counts = NULL;
     floors->forced = NULL;
+    floors->base = NULL;
     return 0;
 }
 
@@ -526,6 +527,7 @@ static void free_target(struct evidence_target *t)
     free(t->floors.shaken);
     free(t->floors.counts);
     free(t->floors.forced);
+    free(t->floors.base);
     free(t->kind);
     free(t->title);
     free(t->version);

@@ -16,7 +16,8 @@ struct series { /* the floors of one target, newest first as they are read */
     int64_t *wall_ms;
     double *bytes, *external, *native; /* FLOORS_MAX */
     double *counts;                    /* FLOORS_MAX × FLOORS_ROUTES_MAX */
-    bool *forced;                      /* FLOORS_MAX */
+    bool *forced, *base;               /* FLOORS_MAX */
+    bool probed;
 };
 
 /* ---- one floor ---- */
@@ -84,6 +85,9 @@ static void add_floor(struct series *s, const char *detail, size_t length, int64
         s->bytes[row] = bytes->valuedouble;
         s->wall_ms[row] = wall_ms;
         s->forced[row] = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(tree, "forced"));
+        const char *probe = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(tree, "probe"));
+        s->base[row] = probe && strcmp(probe, "base") == 0;
+        s->probed = s->probed || probe;
         s->external[row] = is_size(external) ? external->valuedouble : NAN;
         s->native[row] = native_of(tree, s->external[row]);
         add_counts(s, row, routes, false);
@@ -102,8 +106,10 @@ static int new_series(struct series *s, struct err *e)
         .external = calloc(FLOORS_MAX, sizeof *s->external),
         .native = calloc(FLOORS_MAX, sizeof *s->native),
         .counts = calloc((size_t)FLOORS_MAX * FLOORS_ROUTES_MAX, sizeof *s->counts),
-        .forced = calloc(FLOORS_MAX, sizeof *s->forced)};
-    return s->routes && s->wall_ms && s->bytes && s->external && s->native && s->counts && s->forced
+        .forced = calloc(FLOORS_MAX, sizeof *s->forced),
+        .base = calloc(FLOORS_MAX, sizeof *s->base)};
+    return s->routes && s->wall_ms && s->bytes && s->external && s->native && s->counts &&
+                   s->forced && s->base
                ? 0
                : err_set(e, ERR_NOMEM, "out of memory");
 }
@@ -116,6 +122,7 @@ static void clear_series(struct series *s)
     }
     memset(s->counts, 0, s->floor_count * FLOORS_ROUTES_MAX * sizeof *s->counts);
     s->route_count = s->floor_count = 0;
+    s->probed = false;
 }
 
 static void free_series(struct series *s)
@@ -129,6 +136,7 @@ static void free_series(struct series *s)
     free(s->native);
     free(s->counts);
     free(s->forced);
+    free(s->base);
 }
 
 /* Hands the series over oldest first, without gaps between the routes, and empties it for the next
@@ -136,8 +144,11 @@ static void free_series(struct series *s)
 static int finish_series(struct series *s, floors_fn each, void *arg, struct err *e)
 {
     size_t count = s->floor_count, routes = s->route_count;
-    struct floors f = {
-        .target_id = s->target_id, .count = count, .route_count = routes, .routes = s->routes};
+    struct floors f = {.target_id = s->target_id,
+        .count = count,
+        .route_count = routes,
+        .routes = s->routes,
+        .probed = s->probed};
     if (count == 0)
         return 0;
     memcpy(f.run_id, s->run_id, sizeof f.run_id);
@@ -147,7 +158,8 @@ static int finish_series(struct series *s, floors_fn each, void *arg, struct err
     f.native = calloc(count, sizeof *f.native);
     f.counts = calloc(count * routes + 1, sizeof *f.counts);
     f.forced = calloc(count, sizeof *f.forced);
-    int rc = f.wall_ms && f.bytes && f.external && f.native && f.counts && f.forced
+    f.base = calloc(count, sizeof *f.base);
+    int rc = f.wall_ms && f.bytes && f.external && f.native && f.counts && f.forced && f.base
                  ? 0
                  : err_set(e, ERR_NOMEM, "out of memory");
     for (size_t i = 0; rc == 0 && i < count; i++) {
@@ -157,6 +169,7 @@ static int finish_series(struct series *s, floors_fn each, void *arg, struct err
         f.external[i] = s->external[row];
         f.native[i] = s->native[row];
         f.forced[i] = s->forced[row];
+        f.base[i] = s->base[row];
         memcpy(
             &f.counts[i * routes], &s->counts[row * FLOORS_ROUTES_MAX], routes * sizeof *f.counts);
     }
@@ -168,6 +181,7 @@ static int finish_series(struct series *s, floors_fn each, void *arg, struct err
     free(f.native);
     free(f.counts);
     free(f.forced);
+    free(f.base);
     clear_series(s);
     return rc;
 }

@@ -26,6 +26,9 @@ struct floors {
     bool *shaken;     /* since the floor before, a snapshot took native memory or left some that is
                          used again: growth says nothing; NULL: none was taken */
     bool *forced;     /* heaptap asked for the collection */
+    bool probed;      /* of a probe: no request was in flight, and all rounds are known */
+    bool *base;       /* a probe's round begins there: growth since the floor before is nobody's;
+                         NULL: none does */
     double *counts;   /* count × route_count */
     struct floors_route *routes;
 };

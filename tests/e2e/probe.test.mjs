@@ -146,7 +146,7 @@ test('bodies, headers and placeholders arrive as they were asked for, and the re
         { timeout: HUNG }
     );
     assertExit(run, 0);
-    assert.match(run.stdout, /rounds are too few/);
+    assert.match(run.stdout, /1 round is too few/);
     const received = await (await fetch(`${target.url}/received`)).text();
     assert.match(received, /^application\/json 1 \{"n":\d+,"id":"[0-9a-f-]{36}"\}$/);
     const { settings } = JSON.parse(sql(ws.db, 'SELECT detail FROM runs')[0].detail);
@@ -242,20 +242,34 @@ test('a URL that nobody serves, or that never answers, is said with exit code 3'
     assertError(gone, 3, /nothing listens/);
 });
 
-test('a URL of another process than the target is noticed', async (t) => {
+test('a gate does not pass what was not measured: requests that go elsewhere, none, too few rounds', async (t) => {
     const ws = workspace(t);
     const target = await server(t, '22');
     const other = await server(t, '22');
-    const run = await heaptap(
-        t,
-        ws,
-        // prettier-ignore
-        ['probe', `${target.port}`, ...ws.own, '--request', `${other.url}/cart`, '--count', '10',
-            '--rounds', '1', '--settle', '1ms', '--snapshots', '0', '--no-diagnosis'],
-        { timeout: HUNG }
+    // prettier-ignore
+    const probe = (...args) => heaptap(t, ws, ['probe', `${target.port}`, ...ws.own, '--settle',
+        '1ms', '--snapshots', '0', ...args], { timeout: HUNG });
+    const load = ['--request', `${other.url}/cart`, '--count', '10', '--rounds', '8'];
+    const open = await probe(...load);
+    assertExit(open, 0);
+    assert.match(open.stderr, /has served none of \d+ requests/);
+    assert.match(open.stdout, /Inconclusive: the target has served no request in 8 rounds/);
+    assert.match(open.stdout, /Inconclusive: no request of the probe has reached the target/);
+    assert.doesNotMatch(open.stdout, /No leak|nothing shows|No route keeps/);
+    const gate = await probe(...load, '--exit-code', '-q');
+    assertExit(gate, 3);
+    assert.match(gate.stderr, /nothing was measured: the target has served no request/);
+    const idle = await probe('--exit-code', '--json', '--rounds', '8', '--', 'true');
+    assertExit(idle, 3);
+    const answer = JSON.parse(idle.stdout);
+    assert.equal(answer.verdict, 'unserved');
+    assert.equal(answer.diagnosis.verdict, 'inconclusive');
+    const short = await probe(
+        ...['--exit-code', '--request', `${target.url}/cart`, '--count', '10', '--rounds', '1']
     );
-    assertExit(run, 0);
-    assert.match(run.stderr, /has served none of \d+ requests/);
+    assertExit(short, 3);
+    assert.match(short.stdout, /Inconclusive: 1 round is too few to tell/);
+    assert.match(short.stderr, /too few to tell anything/);
 });
 
 test('bad words are refused before anything is touched', async (t) => {
