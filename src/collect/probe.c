@@ -70,6 +70,7 @@ struct probe {
     int steady;                   /* rises alike, one after the other */
     size_t floor_target;          /* index of the target whose floor is read */
     double floor_sum;
+    int64_t floor_ms;
     struct isolate *isolates; /* by target */
     size_t isolate_count;
     size_t images[GROWERS_MAX]; /* targets that have their snapshots taken, one after the other */
@@ -443,6 +444,7 @@ static void measured(struct probe *p)
         return;
     }
     round->floor_bytes = round->next_bytes = p->floor_sum;
+    round->wall_ms = p->floor_ms;
     round->elapsed_us = p->floor_us ? now - p->floor_us : 0;
     p->floor_us = now;
     if (p->step == MEASURING)
@@ -466,6 +468,7 @@ static void all_floors_read(struct probe *p)
         warmed(p);
     } else if (p->step == REBASING) {
         p->rounds[p->round_count - 1].next_bytes = p->floor_sum;
+        p->rounds[p->round_count - 1].next_ms = p->floor_ms;
         p->floor_us = clock_monotonic_us();
         next_round(p);
     } else {
@@ -508,6 +511,7 @@ static void got_floor(void *arg, const struct run_floor *floor, const struct err
     }
     if (floor) {
         p->floor_sum += floor->bytes;
+        p->floor_ms = floor->wall_ms;
         add_counts(p, run_target_at(p->run, p->floor_target), floor);
     } else if (p->floor_target == p->facts.target) {
         fail(p, why);

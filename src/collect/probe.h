@@ -35,6 +35,8 @@ struct probe_round {
     double
         next_bytes; /* what the next round starts from: after a snapshot the floor is read anew */
     int64_t elapsed_us; /* from the floor before to this one */
+    int64_t wall_ms;    /* when the floor was read */
+    int64_t next_ms;    /* when it was read anew; 0: it was not */
     bool snapshot;      /* one was taken at its end */
 };
 

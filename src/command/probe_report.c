@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "command/told_routes.h"
+#include "diagnose/probed.h"
 #include "show/table.h"
 
 #include <math.h>
@@ -10,151 +11,58 @@
 #include <string.h>
 
 #define NAME_MAX_BYTES (5 * REQUESTS_TEXT_MAX) /* escaped: four bytes for one */
-/* A round is left out when the squares of what is not explained fall to a ninth without it. */
-#define OUTLIER_RATIO      9
-#define OUTLIER_BYTES      16384.0
-#define OUTLIER_SHARE      6   /* at most one round of so many */
-#define OUTLIER_FLOORS_MAX 200 /* of more, one rise spoils little */
-/* What a floor may be off by: run_floor.c takes 4 KB for the same, and a list of 2,000 entries
- * grows by 8 KB at once, in one round for all that it takes. */
-#define READING_BYTES  6144.0
-#define TICKS_A_SECOND (1000000.0 / PROBE_REPORT_TICK_US)
+#define TICKS_A_SECOND (1000.0 / PROBED_TICK_MS)
 
 /* ---- judging ---- */
 
-/* The floors one above the other: what a snapshot left behind is taken off all that follow. */
-static void fill_input(const struct probe_facts *facts, double *bytes, double *counts)
+/* Floors as the record has them, of all threads together; owned. */
+static int copy_floors(const struct probe_facts *facts, struct floors *ret, struct err *e)
 {
-    size_t columns = facts->route_count + 1;
-    double left_behind = 0, ticks = 0;
+    size_t routes = facts->route_count, room = 2 * facts->round_count + 1;
+    struct floors f = {.route_count = routes,
+        .probed = true,
+        .wall_ms = calloc(room, sizeof *f.wall_ms),
+        .bytes = calloc(room, sizeof *f.bytes),
+        .base = calloc(room, sizeof *f.base),
+        .counts = calloc(room * routes + 1, sizeof *f.counts),
+        .routes = calloc(routes + 1, sizeof *f.routes)};
+    *ret = f;
+    if (!f.wall_ms || !f.bytes || !f.base || !f.counts || !f.routes)
+        return err_set(e, ERR_NOMEM, "out of memory");
     for (size_t i = 0; i < facts->round_count; i++) {
         const struct probe_round *round = &facts->rounds[i];
-        double *row = counts + i * columns;
-        bytes[i] = round->floor_bytes - left_behind;
-        left_behind += round->next_bytes - round->floor_bytes;
-        ticks += (double)round->elapsed_us / PROBE_REPORT_TICK_US;
-        for (size_t j = 0; j < facts->route_count; j++)
-            row[j] = (i ? row[j - columns] : 0) + (double)round->counts[j];
-        row[columns - 1] = ticks;
-    }
-}
-
-/* Squares of what is left of the growth from floor to floor. */
-static double unexplained(const struct routes_input *in, const struct routes_estimate *estimates)
-{
-    double sum = 0;
-    for (size_t i = 1; i < in->floor_count; i++) {
-        double rest = in->bytes[i] - in->bytes[i - 1];
-        for (size_t j = 0; j < in->route_count; j++) {
-            size_t at = i * in->route_count + j;
-            if (!isnan(estimates[j].bytes))
-                rest -= estimates[j].bytes * (in->counts[at] - in->counts[at - in->route_count]);
-        }
-        sum += rest * rest;
-    }
-    return sum;
-}
-
-/* The input without the growth and the requests between floors at - 1 and at, into arrays of the
- * same size. */
-static struct routes_input without(
-    const struct routes_input *in, size_t at, double *bytes, double *counts)
-{
-    size_t columns = in->route_count, kept = 0;
-    for (size_t i = 0; i < in->floor_count; i++) {
-        if (i == at)
-            continue;
-        bool behind = i > at;
-        bytes[kept] = in->bytes[i] - (behind ? in->bytes[at] - in->bytes[at - 1] : 0);
-        for (size_t j = 0; j < columns; j++)
-            counts[kept * columns + j] =
-                in->counts[i * columns + j] -
-                (behind ? in->counts[at * columns + j] - in->counts[(at - 1) * columns + j] : 0);
-        kept++;
-    }
-    return (struct routes_input){kept, columns, bytes, counts, NULL};
-}
-
-/* A runtime grows by some 50 KB once in its life, at any time: of few rounds, one such rise spoils
- * the figures of all. Leaves the round out without which nearly all is explained. */
-static int leave_out_one(struct probe_report *r, double *bytes, double *counts, size_t *floors,
-    bool *ret_left, struct err *e)
-{
-    size_t columns = r->facts.route_count + 1, best = 0;
-    struct routes_input in = {*floors, columns, bytes, counts, NULL};
-    double *other_bytes = calloc(*floors, sizeof *bytes);
-    double *other_counts = calloc(*floors * columns, sizeof *counts);
-    struct routes_estimate *estimates = calloc(columns, sizeof *estimates);
-    double before = unexplained(&in, r->estimates), least = before;
-    struct routes_summary summary;
-    int rc = other_bytes && other_counts && estimates ? 0 : err_set(e, ERR_NOMEM, "out of memory");
-    for (size_t at = 1; rc == 0 && at < *floors; at++) {
-        struct routes_input other = without(&in, at, other_bytes, other_counts);
-        rc = routes_estimate(&other, estimates, &summary, e);
-        double rest = rc == 0 ? unexplained(&other, estimates) : INFINITY;
-        if (rest < least) {
-            least = rest;
-            best = at;
+        for (int again = 0; again < (round->next_ms ? 2 : 1); again++) {
+            double *counts = &f.counts[ret->count * routes];
+            for (size_t j = 0; j < routes; j++)
+                counts[j] = (ret->count ? counts[j - routes] : 0) +
+                            (again || i == 0 ? 0 : (double)round->counts[j]);
+            f.wall_ms[ret->count] = again ? round->next_ms : round->wall_ms;
+            f.bytes[ret->count] = again ? round->next_bytes : round->floor_bytes;
+            f.base[ret->count++] = again;
         }
     }
-    *ret_left =
-        rc == 0 && best && before > OUTLIER_BYTES * OUTLIER_BYTES && least * OUTLIER_RATIO < before;
-    if (*ret_left) {
-        struct routes_input other = without(&in, best, other_bytes, other_counts);
-        rc = routes_estimate(&other, r->estimates, &r->summary, e);
-        *floors = other.floor_count;
-        memcpy(bytes, other_bytes, *floors * sizeof *bytes);
-        memcpy(counts, other_counts, *floors * columns * sizeof *counts);
-        r->left_out++;
-    }
-    free(other_bytes);
-    free(other_counts);
-    free(estimates);
-    return rc;
+    return 0;
 }
 
-/* A floor is read to about READING_BYTES, however well the regression fits. */
-static void widen(struct probe_report *r, const double *counts, size_t floors)
+static void free_floors(struct floors *f)
 {
-    size_t columns = r->facts.route_count + 1;
-    bool leak = false;
-    for (size_t j = 0; j < columns; j++) {
-        struct routes_estimate *estimate = &r->estimates[j];
-        double squares = 0;
-        for (size_t i = 1; i < floors; i++) {
-            double count = counts[i * columns + j] - counts[(i - 1) * columns + j];
-            squares += count * count;
-        }
-        if (isnan(estimate->bytes) || squares <= 0)
-            continue;
-        routes_widen(estimate, REGRESS_Z_99 * READING_BYTES / sqrt(squares));
-        leak = leak || estimate->leaks;
-    }
-    if (!leak && r->summary.verdict == ROUTES_NAMED)
-        r->summary.verdict = ROUTES_NO_GROWTH;
+    free(f->wall_ms);
+    free(f->bytes);
+    free(f->base);
+    free(f->counts);
+    free(f->routes);
 }
 
 int probe_report_make(const struct probe *probe, struct probe_report *ret, struct err *e)
 {
     struct probe_report r = {.probe = probe, .facts = probe_facts(probe)};
-    size_t floors = r.facts.round_count, columns = r.facts.route_count + 1;
-    double *bytes = calloc(floors + 1, sizeof *bytes);
-    double *counts = calloc(floors * columns + 1, sizeof *counts);
-    r.estimates = calloc(columns, sizeof *r.estimates);
-    int rc = bytes && counts && r.estimates ? 0 : err_set(e, ERR_NOMEM, "out of memory");
-    if (rc == 0) {
-        struct routes_input in = {floors, columns, bytes, counts, NULL};
-        fill_input(&r.facts, bytes, counts);
-        rc = routes_estimate(&in, r.estimates, &r.summary, e);
-    }
-    bool left = floors <= OUTLIER_FLOORS_MAX;
-    size_t most = floors ? (floors - 1) / OUTLIER_SHARE : 0;
-    while (rc == 0 && left && r.summary.verdict != ROUTES_TOO_FEW && r.left_out < most)
-        rc = leave_out_one(&r, bytes, counts, &floors, &left, e);
+    struct floors floors = {.count = 0};
+    r.estimates = calloc(r.facts.route_count + 1, sizeof *r.estimates);
+    int rc =
+        r.estimates ? copy_floors(&r.facts, &floors, e) : err_set(e, ERR_NOMEM, "out of memory");
     if (rc == 0)
-        widen(&r, counts, floors);
-    free(bytes);
-    free(counts);
+        rc = floors_judge(&floors, FLOORS_HEAP, r.estimates, &r.summary, &r.beside, e);
+    free_floors(&floors);
     if (rc == 0)
         *ret = r;
     else
@@ -283,7 +191,7 @@ int probe_report_json(const struct show_out *out, const struct probe_report *r,
 {
     const struct probe_facts *facts = &r->facts;
     const struct run *run = probe_run(r->probe);
-    const struct routes_estimate *time = &r->estimates[facts->route_count];
+    const struct routes_estimate *time = &r->beside.time;
     int rc = 0;
     cJSON *root = show_json_object(NULL, NULL, &rc);
     show_json_word(root, "schema", "heaptap.probe/1", &rc);
@@ -302,7 +210,7 @@ int probe_report_json(const struct show_out *out, const struct probe_report *r,
     routes_json(root, r, &rc);
     show_json_number(
         root, "idle_bytes_per_second", time->leaks ? time->bytes * TICKS_A_SECOND : NAN, &rc);
-    show_json_integer(root, "rounds_left_out", (int64_t)r->left_out, &rc);
+    show_json_integer(root, "rounds_left_out", (int64_t)r->beside.left_out, &rc);
     load_json(root, facts, &rc);
     if (diagnosis)
         show_json_add(root, "diagnosis", cJSON_Duplicate(diagnosis, true), &rc);
@@ -352,7 +260,7 @@ static void print_verdict(const struct show_out *out, const struct probe_report 
 {
     char size[TEXT_SHORT], noise[TEXT_SHORT];
     const struct routes_summary *s = &r->summary;
-    const struct routes_estimate *time = &r->estimates[r->facts.route_count];
+    const struct routes_estimate *time = &r->beside.time;
     size_t rounds = r->facts.round_count ? r->facts.round_count - 1 : 0;
     if (probe_report_failing(r) == PROBE_UNSERVED) {
         fprintf(out->file,
@@ -412,11 +320,11 @@ int probe_report_text(const struct show_out *out, const struct probe_report *r,
     if (rc == 0 && rounds > 0 && probe_report_failing(r) != PROBE_UNSERVED)
         rc = routes_table(out, r, e);
     print_verdict(out, r);
-    if (r->left_out)
+    if (r->beside.left_out)
         fprintf(out->file,
             "Left out: %zu round%s in which the heap rose or fell by much that no "
             "request explains\n",
-            r->left_out, r->left_out == 1 ? "" : "s");
+            r->beside.left_out, r->beside.left_out == 1 ? "" : "s");
     if (!facts->hooked && rounds > 0)
         fprintf(out->file, "Requests are counted as they were sent: the target has no hook\n");
     if (end->record)

@@ -4,7 +4,7 @@
 
 #include "collect/probe.h"
 #include "command/recap.h"
-#include "diagnose/routes.h"
+#include "diagnose/floors.h"
 
 #include <cjson/cJSON.h>
 
@@ -12,13 +12,10 @@
 struct probe_report {
     const struct probe *probe;
     struct probe_facts facts;
-    /* owned; as many as routes, and one behind them for what grows with the time: its unit is
-     * PROBE_REPORT_TICK_US */
-    struct routes_estimate *estimates;
+    struct routes_estimate *estimates; /* owned; as many as routes */
     struct routes_summary summary;
-    size_t left_out; /* rounds that rose by much that nothing explains */
+    struct floors_beside beside;
 };
-#define PROBE_REPORT_TICK_US 100000
 
 int probe_report_make(const struct probe *probe, struct probe_report *ret, struct err *e) MUST_USE;
 void probe_report_clear(struct probe_report *r);

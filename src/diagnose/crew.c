@@ -38,11 +38,11 @@ static int add_worker(const struct evidence_target *t, const struct evidence_tar
     struct err *e)
 {
     struct routes_summary of_all;
-    bool elsewhere = false;
+    struct floors_beside beside = {.elsewhere = false};
     struct routes_estimate *of_other = calloc(other->floors.route_count + 1, sizeof *of_other);
-    int rc = of_other ? floors_judge(&other->floors, memory, of_other, &of_all, &elsewhere, e)
+    int rc = of_other ? floors_judge(&other->floors, memory, of_other, &of_all, &beside, e)
                       : err_set(e, ERR_NOMEM, "out of memory");
-    for (size_t i = 0; i < t->floors.route_count && rc == 0 && elsewhere; i++) {
+    for (size_t i = 0; i < t->floors.route_count && rc == 0 && beside.elsewhere; i++) {
         const struct routes_estimate *same =
             t->floors.routes[i].elsewhere && isfinite(estimates[i].bytes)
                 ? find_route(&other->floors, of_other, &t->floors.routes[i])
@@ -50,7 +50,7 @@ static int add_worker(const struct evidence_target *t, const struct evidence_tar
         if (same)
             add(&estimates[i], same);
     }
-    if (rc == 0 && elsewhere) {
+    if (rc == 0 && beside.elsewhere) {
         summary->growth += of_all.growth;
         summary->noise = hypot(summary->noise, of_all.noise);
     }

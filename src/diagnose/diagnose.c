@@ -169,6 +169,10 @@ static int note_trend(struct diagnosis *d, const struct judgement *j, struct err
         return diagnosis_note(d, e,
             "the floors alone do not decide; the counts of objects do: they grew from snapshot to "
             "snapshot, in the last half as in the first");
+    if (j->by_routes && diagnosis_grows(d->verdict))
+        return diagnosis_note(d, e,
+            "the floors by the clock do not decide; with the requests of the routes that leak they "
+            "grow steadily");
     switch (t->shape) {
     case TREND_LEVELLED:
         return diagnosis_note(d, e,
@@ -534,19 +538,44 @@ static int diagnose_target(struct diagnosis *d, const struct evidence *all, stru
     return rc;
 }
 
+/* A probe knows how many requests of each route every round had: a route that leaks by the floors
+ * leaks, though the heap's growth by the clock does not tell. */
+static int routes_decide(const struct evidence_target *t, bool *ret, struct err *e)
+{
+    struct routes_summary summary;
+    *ret = false;
+    if (!t->floors.probed)
+        return 0;
+    struct routes_estimate *estimates = calloc(t->floors.route_count + 1, sizeof *estimates);
+    int rc = estimates ? floors_judge(&t->floors, FLOORS_HEAP, estimates, &summary, NULL, e)
+                       : err_set(e, ERR_NOMEM, "out of memory");
+    for (size_t i = 0; i < t->floors.route_count && rc == 0; i++)
+        *ret = *ret || estimates[i].leaks;
+    free(estimates);
+    return rc;
+}
+
+static int judge_one(const struct evidence_target *t, struct judgement *j, struct err *e)
+{
+    int rc = judge_target(t, j, e);
+    if (rc || diagnosis_grows(j->verdict) || !j->strong)
+        return rc;
+    j->by_counts = j->verdict == DIAGNOSIS_INCONCLUSIVE && counts_decide(t, &j->trend);
+    if (!j->by_counts)
+        rc = routes_decide(t, &j->by_routes, e);
+    if (rc == 0 && (j->by_counts || j->by_routes)) {
+        j->verdict = DIAGNOSIS_LEAK;
+        j->memory = MEMORY_JS_HEAP;
+    }
+    return rc;
+}
+
 static int judge_all(const struct evidence *r, struct judged *list, struct err *e)
 {
     int rc = 0;
     for (size_t i = 0; i < r->target_count && rc == 0; i++) {
-        struct judgement *j = &list[i].judgement;
         list[i].target = &r->targets[i];
-        rc = judge_target(list[i].target, j, e);
-        if (rc == 0 && j->verdict == DIAGNOSIS_INCONCLUSIVE && j->strong &&
-            counts_decide(list[i].target, &j->trend)) {
-            j->verdict = DIAGNOSIS_LEAK;
-            j->memory = MEMORY_JS_HEAP;
-            j->by_counts = true;
-        }
+        rc = judge_one(list[i].target, &list[i].judgement, e);
     }
     return rc;
 }

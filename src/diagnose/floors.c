@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "cdp/json.h"
+#include "diagnose/probed.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -287,61 +288,84 @@ int floors_shake(struct floors *f, const int64_t *taken_ms, size_t count, struct
 
 /* ---- routes ---- */
 
-/* What is judged, floor by floor. */
+/* What is judged, floor by floor: counts of the routes, then of a probe the time. */
 struct kept {
     double *bytes, *counts;
     bool *forced;
-    size_t count, last; /* last: the floor that was looked at before; none: count is 0 */
+    size_t count, columns, last; /* last: the floor that was looked at before; none: count is 0 */
 };
 
 /* Of the kind that is wanted the counts, of the other none. */
-static double count_of(const struct floors *f, size_t row, size_t route, bool elsewhere)
+static double count_of(const struct floors *f, size_t row, size_t column, bool elsewhere)
 {
-    bool wanted = f->routes[route].elsewhere == elsewhere;
-    return wanted ? f->counts[row * f->route_count + route] : 0;
+    if (column == f->route_count)
+        return (double)f->wall_ms[row] / PROBED_TICK_MS;
+    bool wanted = f->routes[column].elsewhere == elsewhere;
+    return wanted ? f->counts[row * f->route_count + column] : 0;
 }
 
 static void keep_floor(
     struct kept *k, const struct floors *f, const double *values, size_t row, bool elsewhere)
 {
-    size_t routes = f->route_count;
-    double *counts = &k->counts[k->count * routes];
+    double *counts = &k->counts[k->count * k->columns];
     bool first = k->count == 0;
     k->bytes[k->count] = values[row] + (first ? 0 : k->bytes[k->count - 1] - values[k->last]);
     k->forced[k->count] = f->forced && f->forced[row];
-    for (size_t j = 0; j < routes; j++)
+    for (size_t j = 0; j < k->columns; j++)
         counts[j] = count_of(f, row, j, elsewhere) +
-                    (first ? 0 : counts[j - routes] - count_of(f, k->last, j, elsewhere));
+                    (first ? 0 : counts[j - k->columns] - count_of(f, k->last, j, elsewhere));
     k->count++;
 }
 
 /* Floors where the memory is not known are left out. */
-static int judge_kind(const struct floors *f, enum floors_memory memory, bool elsewhere,
-    struct routes_estimate *ret_estimates, struct routes_summary *ret, struct err *e)
+static void keep_floors(
+    const struct floors *f, enum floors_memory memory, bool elsewhere, bool probed, struct kept *k)
 {
-    size_t routes = f->route_count;
     const double *values = memory == FLOORS_HEAP       ? f->bytes
                            : memory == FLOORS_EXTERNAL ? f->external
                                                        : f->native;
-    const bool *skip = memory == FLOORS_NATIVE ? f->shaken : NULL;
-    struct kept k = {.bytes = calloc(f->count + 1, sizeof *k.bytes),
-        .counts = calloc(f->count * routes + 1, sizeof *k.counts),
-        .forced = calloc(f->count + 1, sizeof *k.forced)};
-    int rc = k.bytes && k.counts && k.forced ? 0 : err_set(e, ERR_NOMEM, "out of memory");
-    for (size_t i = 0; rc == 0 && values && i < f->count; i++)
+    const bool *skip = memory == FLOORS_NATIVE ? f->shaken : probed ? f->base : NULL;
+    for (size_t i = 0; values && i < f->count; i++)
         if (!isnan(values[i])) {
             /* What has grown and was asked for since then is as if it had not been. */
-            bool skipped = skip && skip[i] && k.count > 0;
+            bool skipped = skip && skip[i] && k->count > 0;
             if (!skipped)
-                keep_floor(&k, f, values, i, elsewhere);
-            k.last = i;
+                keep_floor(k, f, values, i, elsewhere);
+            k->last = i;
         }
-    struct routes_input in = {k.count, routes, k.bytes, k.counts, f->forced ? k.forced : NULL};
-    if (rc == 0)
-        rc = routes_estimate(&in, ret_estimates, ret, e);
+}
+
+static int judge_kind(const struct floors *f, enum floors_memory memory, bool elsewhere,
+    struct routes_estimate *ret_estimates, struct routes_summary *ret,
+    struct floors_beside *ret_beside, struct err *e)
+{
+    bool probed = f->probed && memory == FLOORS_HEAP;
+    size_t columns = f->route_count + probed;
+    struct kept k = {.bytes = calloc(f->count + 1, sizeof *k.bytes),
+        .counts = calloc(f->count * columns + 1, sizeof *k.counts),
+        .forced = calloc(f->count + 1, sizeof *k.forced),
+        .columns = columns};
+    struct routes_estimate *estimates = calloc(columns + 1, sizeof *estimates);
+    int rc =
+        k.bytes && k.counts && k.forced && estimates ? 0 : err_set(e, ERR_NOMEM, "out of memory");
+    struct routes_input in = {
+        0, columns, k.bytes, k.counts, f->forced && !probed ? k.forced : NULL};
+    *ret_beside = (struct floors_beside){
+        .elsewhere = elsewhere, .time = {.bytes = NAN, .low = NAN, .high = NAN, .together = -1}};
+    if (rc == 0) {
+        keep_floors(f, memory, elsewhere, probed, &k);
+        in.floor_count = k.count;
+        rc = probed ? probed_estimate(&in, estimates, ret, &ret_beside->left_out, e)
+                    : routes_estimate(&in, estimates, ret, e);
+    }
+    if (rc == 0 && f->route_count)
+        memcpy(ret_estimates, estimates, f->route_count * sizeof *estimates);
+    if (rc == 0 && probed)
+        ret_beside->time = estimates[f->route_count];
     free(k.bytes);
     free(k.counts);
     free(k.forced);
+    free(estimates);
     return rc;
 }
 
@@ -355,25 +379,25 @@ static bool had_requests(const struct floors *f, bool elsewhere)
 }
 
 int floors_judge(const struct floors *floors, enum floors_memory memory,
-    struct routes_estimate *ret_estimates, struct routes_summary *ret, bool *ret_elsewhere,
-    struct err *e)
+    struct routes_estimate *ret_estimates, struct routes_summary *ret,
+    struct floors_beside *ret_beside, struct err *e)
 {
     bool here = had_requests(floors, false), elsewhere = had_requests(floors, true);
-    bool only_elsewhere = elsewhere && !here;
-    int rc = judge_kind(floors, memory, only_elsewhere, ret_estimates, ret, e);
-    if (ret_elsewhere)
-        *ret_elsewhere = only_elsewhere;
+    struct floors_beside beside, of_others;
+    int rc = judge_kind(floors, memory, elsewhere && !here, ret_estimates, ret, &beside, e);
+    if (ret_beside && rc == 0)
+        *ret_beside = beside;
     if (rc || !elsewhere || !here || ret->verdict != ROUTES_UNEXPLAINED)
         return rc;
     struct routes_summary other;
     struct routes_estimate *estimates = calloc(floors->route_count, sizeof *estimates);
-    rc = estimates ? judge_kind(floors, memory, true, estimates, &other, e)
+    rc = estimates ? judge_kind(floors, memory, true, estimates, &other, &of_others, e)
                    : err_set(e, ERR_NOMEM, "out of memory");
     if (rc == 0 && (other.verdict == ROUTES_NAMED || other.verdict == ROUTES_TOGETHER)) {
         memcpy(ret_estimates, estimates, floors->route_count * sizeof *estimates);
         *ret = other;
-        if (ret_elsewhere)
-            *ret_elsewhere = true;
+        if (ret_beside)
+            *ret_beside = of_others;
     }
     free(estimates);
     return rc;

@@ -50,13 +50,20 @@ void floors_level(struct floors *f, const int64_t *taken_ms, size_t count);
 /* Fills shaken. ERR_NOMEM. */
 int floors_shake(struct floors *f, const int64_t *taken_ms, size_t count, struct err *e) MUST_USE;
 
-/* routes_estimate on all of them; ret_estimates: as many as routes. Floors where that memory is not
- * known are left out. By the requests of the target's
- * own server, or, where it had none or they do not account for what grows and others do, by those
- * that entered elsewhere and may have been handed on to it (*ret_elsewhere; may be NULL). Routes of
- * the other kind are unknown. */
+/* What there is beside the routes. */
+struct floors_beside {
+    bool elsewhere;              /* routes are of requests that enter at another thread */
+    size_t left_out;             /* a probe's rounds that nothing explains */
+    struct routes_estimate time; /* of a probe's heap, by PROBED_TICK_MS; else nothing known */
+};
+
+/* The one estimate of what a request keeps, for all who tell it: routes_estimate on all floors, of
+ * a probe's heap probed_estimate; ret_estimates: as many as routes. Floors where that memory is not
+ * known are left out. By the requests of the target's own server, or, where it had none or they do
+ * not account for what grows and others do, by those that entered elsewhere and may have been
+ * handed on to it. Routes of the other kind are unknown. ret_beside may be NULL. */
 int floors_judge(const struct floors *floors, enum floors_memory memory,
-    struct routes_estimate *ret_estimates, struct routes_summary *ret, bool *ret_elsewhere,
-    struct err *e) MUST_USE;
+    struct routes_estimate *ret_estimates, struct routes_summary *ret,
+    struct floors_beside *ret_beside, struct err *e) MUST_USE;
 
 #endif

@@ -18,6 +18,7 @@ struct judgement {
     enum diagnosis_memory memory;
     struct trend trend;  /* of the memory that decided */
     bool by_counts;      /* set by diagnose.c: counts of objects decided, not the trend */
+    bool by_routes;      /* set by diagnose.c: what requests of routes keep in a probe decided */
     bool strong;         /* its points were read right after full collections */
     size_t floors;       /* such points there are of the heap */
     size_t readings;     /* points of any kind */

@@ -341,7 +341,8 @@ int merge_routes(struct diagnosis *d, const struct evidence *all, const struct e
     int64_t first_ms, int64_t last_ms, struct err *e)
 {
     size_t routes = t->floors.route_count, threads = 1;
-    bool native = d->memory == MEMORY_RSS_ONLY, elsewhere = false;
+    bool native = d->memory == MEMORY_RSS_ONLY;
+    struct floors_beside beside = {.elsewhere = false};
     enum floors_memory memory = native                         ? FLOORS_NATIVE
                                 : d->memory == MEMORY_EXTERNAL ? FLOORS_EXTERNAL
                                                                : FLOORS_HEAP;
@@ -353,8 +354,9 @@ int merge_routes(struct diagnosis *d, const struct evidence *all, const struct e
     struct routes_summary summary;
     double *here = calloc(routes, sizeof *here);
     int rc = estimates && n.leaks && here
-                 ? floors_judge(&t->floors, memory, estimates, &summary, &elsewhere, e)
+                 ? floors_judge(&t->floors, memory, estimates, &summary, &beside, e)
                  : err_set(e, ERR_NOMEM, "out of memory");
+    bool elsewhere = beside.elsewhere;
     if (rc == 0 && elsewhere)
         rc = add_crew(all, t, memory, estimates, &summary, here, &threads, e);
     if (rc == 0)

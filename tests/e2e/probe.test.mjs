@@ -95,6 +95,11 @@ for (const node of (process.env.PROBE_NODE ?? '22').split(','))
         assert.equal(cart.length, 1, kept.stdout);
         assert.equal(cart[0].leaks, 'leaks');
         assert.ok(cart[0].requests >= first['GET /cart'] && cart[0].avg_heap_delta === null);
+        // One record, one estimate.
+        const told = answer.routes.find((r) => r.route === '/cart');
+        for (const other of [suspect.routes[0], cart[0]])
+            for (const key of ['bytes_per_request', 'low', 'high'])
+                assert.ok(Math.abs(told[key] - other[key]) <= 1, JSON.stringify([told, other]));
     });
 
 test('a server without a leak is accused of nothing', async (t) => {
@@ -196,6 +201,13 @@ test('Ctrl-C keeps what there is, and leaves nothing in the target', async (t) =
     assert.equal(answer.partial, true);
     assert.ok(answer.rounds.length >= 3, `${answer.rounds.length} rounds`);
     await get(target.url, '/cart'); // it serves on
+    const kept = await heaptap(t, ws, ['metrics', 'requests', '--db', `sqlite:${ws.db}`, '--json']);
+    assertExit(kept, 0);
+    for (const row of JSON.parse(kept.stdout).rows) {
+        const told = answer.routes.find((r) => r.route === row.route);
+        for (const key of ['low', 'high'])
+            assert.ok(Math.abs(told[key] - row[key]) <= 1, JSON.stringify([told, row]));
+    }
 });
 
 test('a target that ends in the middle: what there is, and exit code 3', async (t) => {
