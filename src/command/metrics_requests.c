@@ -2,6 +2,7 @@
 #include "command/metrics_requests.h"
 
 #include "base/array.h"
+#include "command/told_routes.h"
 #include "diagnose/floors.h"
 
 #include <math.h>
@@ -118,7 +119,7 @@ void kept_routes_cells(
     show_add_integer(table, llround(r->bytes));
     show_add_integer(table, llround(r->low));
     show_add_integer(table, llround(r->high));
-    show_add_word(table, r->together >= 0 ? "cannot be told apart" : r->leaks ? "leaks" : "no");
+    show_add_word(table, told_route_word(r));
 }
 
 void kept_routes_rest(

@@ -245,9 +245,7 @@ static int routes_table(const struct show_out *out, const struct probe_report *r
                 show_add_integer(table, (int64_t)llround(high ? estimate->high : estimate->low));
             else
                 show_add_none(table);
-        show_add_word(table, !estimate->leaks          ? known ? "nothing shows" : ""
-                             : estimate->together >= 0 ? "leaks, or its like"
-                                                       : "leaks");
+        show_add_word(table, told_route_word(estimate));
         free(name);
     }
     int rc = routes ? show_table(out, table, e) : err_set(e, ERR_NOMEM, "out of memory");

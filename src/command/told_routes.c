@@ -32,6 +32,17 @@ char *told_route_name(const char *method, const char *path)
     return text_format("%s%s%s", method, *method ? " " : "", path);
 }
 
+const char *told_route_word(const struct routes_estimate *r)
+{
+    if (isnan(r->bytes))
+        return "unknown";
+    if (r->leaks)
+        return r->together >= 0 ? "leaks, or its like" : "leaks";
+    if (r->together >= 0)
+        return "cannot be told apart";
+    return llround(r->low) > 0 ? "not sure" : "nothing shows";
+}
+
 void told_routes_json(cJSON *to, const struct told_route *routes, size_t count, int *rc)
 {
     cJSON *list = show_json_array(to, "routes", rc);

@@ -8,15 +8,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WIDTH_PLAIN  100 /* columns where there is no terminal */
-#define WIDTH_MIN    40
-#define TEXT_MAX     (1u << 20)
-#define LABEL_WIDTH  12
-#define OTHERS_SHOWN 5 /* suspects behind the first */
-#define SITES_SHOWN  3
-#define ROUTES_SHOWN 5
-#define PATH_SHOWN   12  /* steps; of longer paths the beginning and the end */
-#define SURE         0.5 /* share of the growth from which on a suspect is "the" leak */
+#define WIDTH_PLAIN    100 /* columns where there is no terminal */
+#define WIDTH_MIN      40
+#define TEXT_MAX       (1u << 20)
+#define LABEL_WIDTH    12
+#define OTHERS_SHOWN   5 /* suspects behind the first */
+#define SITES_SHOWN    3
+#define ROUTES_SHOWN   5
+#define PATH_SHOWN     12  /* steps; of longer paths the beginning and the end */
+#define TOGETHER_NAMED 3   /* routes that come together, in a headline */
+#define SURE           0.5 /* share of the growth from which on a suspect is "the" leak */
 
 static struct words new_words(void)
 {
@@ -127,11 +128,34 @@ static void add_route(struct words *w, const struct diagnosis_route *r)
     words_add(w, " a request");
 }
 
-/* Whether the routes have one figure, a mean over them, because they came in one proportion. */
-static bool are_together(const struct diagnosis_suspect *s)
+/* How many of the first routes have one figure, a mean over them, because they came in one
+ * proportion. */
+static size_t count_together(const struct diagnosis_suspect *s)
 {
-    return s->route_count >= 2 && s->routes[0].bytes == s->routes[1].bytes &&
-           s->routes[0].low == s->routes[1].low && s->routes[0].high == s->routes[1].high;
+    size_t count = s->route_count > 0;
+    while (count < s->route_count && s->routes[0].bytes == s->routes[count].bytes &&
+           s->routes[0].low == s->routes[count].low && s->routes[0].high == s->routes[count].high)
+        count++;
+    return count;
+}
+
+/* "GET /a, GET /b or both"; of many any may be innocent, so none is named. */
+static void add_together(struct words *w, const struct diagnosis_suspect *s, size_t count)
+{
+    add_size(w, s->routes[0].bytes);
+    words_add(w, " kept a request by ");
+    if (count > TOGETHER_NAMED) {
+        words_add(w, "one or more of %zu routes that come together", count);
+        return;
+    }
+    words_add(w, count > 2 ? "one or more of " : "");
+    for (size_t i = 0; i < count; i++)
+        words_add(w, "%s%s %s",
+            i == 0                        ? ""
+            : count > 2 && i + 1 == count ? " and "
+                                          : ", ",
+            s->routes[i].method, s->routes[i].route);
+    words_add(w, count == 2 ? " or both" : "");
 }
 
 /* ---- the headline ---- */
@@ -155,11 +179,10 @@ static void add_suspect_headline(
         words_add(w, ", held by ");
         add_holder(w, s);
     }
-    if (are_together(s)) {
+    size_t together = count_together(s);
+    if (together > 1) {
         words_add(w, ", ");
-        add_size(w, s->routes[0].bytes);
-        words_add(w, " kept a request by %s %s, %s %s or both", s->routes[0].method,
-            s->routes[0].route, s->routes[1].method, s->routes[1].route);
+        add_together(w, s, together);
     } else if (s->route_count) {
         words_add(w, ", ");
         add_route(w, &s->routes[0]);

@@ -791,8 +791,8 @@
         .map((r) => ({
             ...r,
             name: `${text(r.request_method)} ${text(r.route)}`.trim(),
-            color: r.leaks === 'leaks' ? 'orange' : 'grey',
-            hollow: r.leaks === 'cannot be told apart',
+            color: text(r.leaks).startsWith('leaks') ? 'orange' : 'grey',
+            hollow: r.leaks === 'cannot be told apart' || r.leaks === 'leaks, or its like',
         }));
     function routePlot() {
         const rows = keptRoutes;
