@@ -1,7 +1,8 @@
 -- metrics requests: what each route's requests measured. The differences are mostly garbage that a
--- GC takes back; those of requests that had the server for themselves mislead least.
+-- GC takes back; those of requests that had the server for themselves mislead least. Not every request
+-- is recorded: how many there were stands in the floors (metrics_floors.sql).
 -- $1 run (NULL: all), $2 route (NULL: all), $3 not older than, $4 at most so many rows.
-SELECT request_method, route, count(*) AS requests,
+SELECT request_method, route, count(*) AS recorded,
        sum(CASE WHEN in_flight <= 1 THEN 1 ELSE 0 END) AS requests_alone,
        avg(heap_delta) AS avg_heap_delta,
        avg(CASE WHEN in_flight <= 1 THEN heap_delta END) AS avg_heap_delta_alone,

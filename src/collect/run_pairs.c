@@ -75,8 +75,8 @@ static void rest(struct pairs *p)
     if (!may_pair(p)) {
         p->stage = FULL;
         run_say(w->run, w, false,
-            "%lld snapshots of requests are taken, no more follow (--max-snapshots)",
-            (long long)w->facts.requests.snapshots);
+            "%lld snapshot%s of requests taken, no more follow (--max-snapshots)",
+            (long long)w->facts.requests.snapshots, w->facts.requests.snapshots == 1 ? "" : "s");
         return;
     }
     /* What the baseline has stalled does not put the first pair off. */

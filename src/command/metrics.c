@@ -53,7 +53,7 @@ static const struct show_column compare_columns[] = {
 static const struct show_column requests_columns[] = {
     {"method", "request_method", SHOW_WORD, 0},
     {"route", "route", SHOW_NAME, 0},
-    {"requests", "requests", SHOW_COUNT, 0},
+    {"recorded", "recorded", SHOW_COUNT, SHOW_SPARE},
     {"alone", "requests_alone", SHOW_COUNT, SHOW_SPARE},
     {"avg heap delta MB", "avg_heap_delta", SHOW_NUMBER, 3 | SHOW_SPARE},
     {"alone MB", "avg_heap_delta_alone", SHOW_NUMBER, 3 | SHOW_SPARE},
@@ -61,6 +61,7 @@ static const struct show_column requests_columns[] = {
     {"avg rss delta MB", "avg_rss_delta", SHOW_NUMBER, 3 | SHOW_SPARE},
     {"avg ms", "avg_duration_ms", SHOW_NUMBER, 1 | SHOW_SPARE},
     /* from floors */
+    {"requests", "requests", SHOW_COUNT, 0},
     {"kept a request", "bytes_per_request", SHOW_SIZE, 0},
     {"at least", "low", SHOW_SIZE, 0},
     {"at most", "high", SHOW_SIZE, 0},
@@ -218,7 +219,7 @@ static void add_kept(void *arg, struct reader_rows *rows, struct show_table *tab
 {
     struct reader_value method = reader_value(rows, 0), route = reader_value(rows, 1);
     kept_routes_cells(arg, method.type == READER_TEXT ? method.text : "",
-        route.type == READER_TEXT ? route.text : "", table);
+        route.type == READER_TEXT ? route.text : "", reader_value(rows, 2).integer, table);
 }
 
 /* What requests measured, and beside it what they keep. */

@@ -13,6 +13,7 @@
 struct kept_route {
     char *method, *path; /* owned */
     struct routes_estimate estimate;
+    double requests; /* that entered there by the latest floor */
     bool shown;
 };
 
@@ -27,6 +28,7 @@ struct kept_routes {
 static int judge_target(void *arg, struct floors *floors, struct err *e)
 {
     struct kept_routes *kept = arg;
+    const double *counts = &floors->counts[(floors->count - 1) * floors->route_count];
     struct routes_estimate estimates[FLOORS_ROUTES_MAX];
     struct routes_summary summary;
     int rc = floors_judge(floors, FLOORS_HEAP, estimates, &summary, NULL, e);
@@ -36,8 +38,10 @@ static int judge_target(void *arg, struct floors *floors, struct err *e)
         struct floors_route *route = &floors->routes[i];
         if (!array_more(&kept->routes, kept->count))
             return err_set(e, ERR_NOMEM, "out of memory");
-        kept->routes[kept->count++] = (struct kept_route){
-            .method = route->method, .path = route->path, .estimate = estimates[i]};
+        kept->routes[kept->count++] = (struct kept_route){.method = route->method,
+            .path = route->path,
+            .estimate = estimates[i],
+            .requests = route->elsewhere ? 0 : counts[i]};
         route->method = route->path = NULL; /* they are kept's now */
     }
     kept->floors += summary.floors_used;
@@ -90,25 +94,26 @@ static const struct routes_estimate *find_most(
     return most;
 }
 
-/* Marks all targets' figures of the route as shown; returns the requests of those that were not. */
+/* Marks all targets' figures of the route as shown; returns its requests. */
 static double mark_shown(struct kept_routes *kept, const char *method, const char *route)
 {
     double requests = 0;
     for (size_t i = 0; i < kept->count; i++) {
         struct kept_route *r = &kept->routes[i];
-        if (r->shown || strcmp(r->path, route) != 0 || strcmp(r->method, method) != 0)
+        if (strcmp(r->path, route) != 0 || strcmp(r->method, method) != 0)
             continue;
         r->shown = true;
-        requests += r->estimate.requests;
+        requests += r->requests;
     }
     return requests;
 }
 
-void kept_routes_cells(
-    struct kept_routes *kept, const char *method, const char *route, struct show_table *table)
+void kept_routes_cells(struct kept_routes *kept, const char *method, const char *route,
+    int64_t recorded, struct show_table *table)
 {
     const struct routes_estimate *r = find_most(kept, method, route);
-    (void)mark_shown(kept, method, route);
+    int64_t counted = llround(mark_shown(kept, method, route));
+    show_add_integer(table, counted > recorded ? counted : recorded);
     if (!r) {
         show_add_none(table);
         show_add_none(table);
@@ -127,17 +132,14 @@ void kept_routes_rest(
 {
     for (size_t i = 0; i < kept->count; i++) {
         const struct kept_route *r = &kept->routes[i];
-        if (r->shown || (route && strcmp(route, r->path) != 0))
-            continue;
-        double requests = mark_shown(kept, r->method, r->path);
-        if (requests <= 0)
+        if (r->shown || r->requests <= 0 || (route && strcmp(route, r->path) != 0))
             continue;
         show_add_word(table, r->method);
         show_add_word(table, r->path);
-        show_add_integer(table, llround(requests));
+        show_add_integer(table, 0);
         for (size_t cell = 3; cell < columns - KEPT_ROUTES_CELLS; cell++)
             show_add_none(table);
-        kept_routes_cells(kept, r->method, r->path, table);
+        kept_routes_cells(kept, r->method, r->path, 0, table);
     }
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define NAME_MAX_BYTES (5 * REQUESTS_TEXT_MAX) /* escaped: four bytes for one */
+#define ROUTES_SHOWN   10                      /* beside those that leak */
 #define TICKS_A_SECOND (1000.0 / PROBED_TICK_MS)
 
 /* ---- judging ---- */
@@ -82,19 +83,27 @@ static bool leaks(const struct probe_report *r, size_t route)
     return r->estimates[route].leaks;
 }
 
-static bool was_used(const struct probe_report *r, size_t route)
+/* Requests that ended in the rounds. */
+static int64_t requests_of(const struct probe_report *r, size_t route)
 {
+    int64_t sum = 0;
     for (size_t i = 1; i < r->facts.round_count; i++)
-        if (r->facts.rounds[i].counts[route])
-            return true;
-    return false;
+        sum += r->facts.rounds[i].counts[route];
+    return sum;
+}
+
+static int64_t requests_of_all(const struct probe_report *r)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < r->facts.route_count; i++)
+        sum += requests_of(r, i);
+    return sum;
 }
 
 enum probe_failing probe_report_failing(const struct probe_report *r)
 {
-    for (size_t i = 0; i < r->facts.route_count; i++)
-        if (was_used(r, i))
-            return r->summary.verdict == ROUTES_TOO_FEW ? PROBE_SHORT : PROBE_MEASURED;
+    if (requests_of_all(r) > 0)
+        return r->summary.verdict == ROUTES_TOO_FEW ? PROBE_SHORT : PROBE_MEASURED;
     return r->facts.round_count > 1 ? PROBE_UNSERVED : PROBE_SHORT;
 }
 
@@ -112,9 +121,9 @@ static struct told_route *told(const struct probe_report *r, size_t *ret_count)
     struct told_route *routes = calloc(r->facts.route_count + 1, sizeof *routes);
     size_t count = 0;
     for (size_t i = 0; routes && i < r->facts.route_count; i++)
-        if (was_used(r, i))
+        if (requests_of(r, i))
             routes[count++] = (struct told_route){r->facts.routes[i].method,
-                r->facts.routes[i].path, r->estimates[i].requests,
+                r->facts.routes[i].path, (double)requests_of(r, i),
                 leaks(r, i) ? r->estimates[i].bytes : NAN, &r->estimates[i]};
     if (routes)
         told_routes_sort(routes, count);
@@ -230,12 +239,15 @@ static int routes_table(const struct show_out *out, const struct probe_report *r
     size_t count = 0;
     struct told_route *routes = told(r, &count);
     struct show_table *table = show_table_new(columns, sizeof columns / sizeof *columns);
-    for (size_t i = 0; routes && i < count; i++) {
+    size_t shown = 0;
+    for (; routes && shown < count && (shown < ROUTES_SHOWN || routes[shown].estimate->leaks);
+         shown++) {
+        size_t i = shown;
         const struct routes_estimate *estimate = routes[i].estimate;
         char *name = told_route_name(routes[i].method, routes[i].path);
         bool known = !isnan(estimate->bytes);
         show_add_word(table, name);
-        show_add_integer(table, (int64_t)estimate->requests);
+        show_add_integer(table, (int64_t)routes[i].requests);
         if (estimate->leaks)
             show_add_integer(table, (int64_t)llround(estimate->bytes));
         else
@@ -249,6 +261,8 @@ static int routes_table(const struct show_out *out, const struct probe_report *r
         free(name);
     }
     int rc = routes ? show_table(out, table, e) : err_set(e, ERR_NOMEM, "out of memory");
+    if (rc == 0 && shown < count)
+        fprintf(out->file, "… and %zu more\n", count - shown);
     show_table_free(table);
     free(routes);
     return rc;
@@ -299,18 +313,22 @@ int probe_report_text(const struct show_out *out, const struct probe_report *r,
 {
     const struct probe_facts *facts = &r->facts;
     char elapsed[TEXT_SHORT], requests[TEXT_SHORT], name[RECAP_NAME_SIZE];
+    char runtime[RECAP_RUNTIME_SIZE];
     const struct run_target *t = run_target_at(probe_run(r->probe), facts->target);
     int64_t rounds = facts->round_count ? (int64_t)facts->round_count - 1 : 0;
     recap_name(t, name);
     fprintf(out->file, "probe of ");
     int rc = show_text(out, name, strlen(name), e);
-    fprintf(out->file, " (%s %s): %lld of %lld rounds, %s requests answered, %s%s\n",
-        target_kind_name(t->identity.kind), t->identity.runtime_version, (long long)rounds,
-        (long long)facts->rounds_wanted, text_count(requests, facts->answered),
+    bool sent = facts->sent > 0; /* else it is a command that sends them */
+    int64_t count = sent ? facts->answered : requests_of_all(r);
+    fprintf(out->file, " (%s): %lld of %lld rounds, %s request%s %s, %s%s\n",
+        recap_runtime(t, runtime), (long long)rounds, (long long)facts->rounds_wanted,
+        text_count(requests, count), count == 1 ? "" : "s", sent ? "answered" : "served",
         text_duration(elapsed, end->elapsed_us), facts->partial ? "; ended early" : "");
     if (facts->refused || facts->failed)
-        fprintf(out->file, "%lld answers were errors of the server, %lld requests had no answer\n",
-            (long long)facts->refused, (long long)facts->failed);
+        fprintf(out->file, "%lld answer%s of the server, %lld request%s had no answer\n",
+            (long long)facts->refused, facts->refused == 1 ? " was an error" : "s were errors",
+            (long long)facts->failed, facts->failed == 1 ? "" : "s");
     if (rounds > 0 && !facts->settled)
         fprintf(
             out->file, "the warm-up did not settle in %lld rounds\n", (long long)facts->warm_ups);

@@ -31,6 +31,14 @@ const char *recap_name(const struct run_target *t, char out[RECAP_NAME_SIZE])
     return out;
 }
 
+const char *recap_runtime(const struct run_target *t, char out[RECAP_RUNTIME_SIZE])
+{
+    bool worker = t->identity.kind == TARGET_WORKER;
+    snprintf(out, RECAP_RUNTIME_SIZE, "%s %s",
+        worker ? "worker, node" : target_kind_name(t->identity.kind), t->identity.runtime_version);
+    return out;
+}
+
 /* "12.1 MB -> 30.2 MB  +18.1 MB, 2.1 GB an hour at this pace"; ms: over what time, 0: no pace. */
 static void print_growth(
     const struct show_out *out, const char *what, double first, double last, int64_t ms)
@@ -64,13 +72,12 @@ static bool serves_elsewhere(const struct run *r, const struct run_target *t)
 static void print_target(
     const struct show_out *out, const struct run *r, const struct run_target *t)
 {
-    char name[RECAP_NAME_SIZE], pause[TEXT_SHORT];
+    char name[RECAP_NAME_SIZE], pause[TEXT_SHORT], runtime[RECAP_RUNTIME_SIZE];
     struct err e = ERR_NONE;
     recap_name(t, name);
     fprintf(out->file, "\n  ");
     (void)!show_text(out, name, strlen(name), &e);
-    fprintf(out->file, " (%s %s)%s\n", target_kind_name(t->identity.kind),
-        t->identity.runtime_version, t->attached ? "" : ", gone");
+    fprintf(out->file, " (%s)%s\n", recap_runtime(t, runtime), t->attached ? "" : ", gone");
     fprintf(out->file, "    %lld reading%s, %lld snapshot%s", (long long)t->readings,
         t->readings == 1 ? "" : "s", (long long)t->snapshots, t->snapshots == 1 ? "" : "s");
     if (t->snapshots)

@@ -9,6 +9,10 @@
 /* "server.js, pid 4711" or "resizer of pid 4711" for a worker; returns out. */
 const char *recap_name(const struct run_target *t, char out[RECAP_NAME_SIZE]);
 
+#define RECAP_RUNTIME_SIZE 160
+/* "node 22.1.0", "worker, node 22.1.0"; returns out. */
+const char *recap_runtime(const struct run_target *t, char out[RECAP_RUNTIME_SIZE]);
+
 struct recap_end {
     const char *reason; /* as from run_handlers.ended */
     int64_t elapsed_us; /* since the run began */

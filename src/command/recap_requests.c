@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINES_MAX 12 /* routes in a text; JSON and the database have them all */
+#define LINES_MAX 10 /* routes in a text; JSON and the database have them all */
 
 struct judged {
     const struct run_requests *requests; /* borrowed */
@@ -115,7 +115,8 @@ static void print_route(const struct show_out *out, const struct told_route *rou
     fprintf(out->file, "      ");
     if (name)
         (void)!show_text(out, name, strlen(name), &e);
-    fprintf(out->file, ": %s requests", text_count(count, (int64_t)route->requests));
+    fprintf(out->file, ": %s request%s", text_count(count, (int64_t)route->requests),
+        route->requests == 1 ? "" : "s");
     if (!isnan(r->bytes))
         fprintf(out->file, ", each keeps %s (%s to %s)%s%s", text_size(bytes, r->bytes),
             text_size(low, r->low), text_size(high, r->high),
@@ -128,8 +129,10 @@ static void print_route(const struct show_out *out, const struct told_route *rou
 static void print_verdict(
     const struct show_out *out, const struct routes_summary *s, const char *forced_by)
 {
-    char growth[TEXT_SHORT];
+    char growth[TEXT_SHORT], warm[64] = "";
     text_size(growth, s->growth);
+    if (s->warm_up)
+        snprintf(warm, sizeof warm, " (without the first %zu, of the warm-up)", s->warm_up);
     fprintf(out->file, "    ");
     switch (s->verdict) {
     case ROUTES_TOO_FEW:
@@ -143,19 +146,19 @@ static void print_verdict(
         break;
     case ROUTES_NAMED:
         fprintf(out->file,
-            "%s over %zu full collections are kept by requests, with 99 %% "
+            "%s over %zu full collections%s are kept by requests, with 99 %% "
             "intervals:\n",
-            growth, s->floors_used);
+            growth, s->floors_used, warm);
         break;
     case ROUTES_TOGETHER:
         fprintf(out->file,
-            "%s over %zu full collections are kept by requests, but the routes cannot be told "
+            "%s over %zu full collections%s are kept by requests, but the routes cannot be told "
             "apart: their mix hardly changed (send some alone, or wait for other traffic)\n",
-            growth, s->floors_used);
+            growth, s->floors_used, warm);
         break;
     case ROUTES_UNEXPLAINED:
-        fprintf(out->file, "%s over %zu full collections are kept, and no route explains it\n",
-            growth, s->floors_used);
+        fprintf(out->file, "%s over %zu full collections%s are kept, and no route explains it\n",
+            growth, s->floors_used, warm);
         break;
     }
 }
@@ -176,16 +179,16 @@ void recap_requests_text(
                       "proxy, a cluster's worker)\n");
         return;
     }
-    fprintf(out->file, "    %s requests, %s recorded, %s given up by clients",
-        text_count(total, requests_of(q)), text_count(recorded, q->rows),
-        text_count(aborted, q->aborted));
+    fprintf(out->file, "    %s request%s, %s recorded, %s given up by clients",
+        text_count(total, requests_of(q)), requests_of(q) == 1 ? "" : "s",
+        text_count(recorded, q->rows), text_count(aborted, q->aborted));
     if (q->lost)
         fprintf(out->file, ", %s lost their rows", text_count(lost, q->lost));
     if (q->pairs || q->passed)
         fprintf(out->file, ", %s with a pair of snapshots, %s passed without",
             text_count(pairs, q->pairs), text_count(passed, q->passed));
     fprintf(out->file,
-        "; following them took at most %.1f %% of a thread and held at most %s of rows in it\n",
+        "\n    following them took at most %.1f %% of a thread and held at most %s of rows\n",
         q->overhead_max * 100, text_size(held, (double)q->held_max));
     if (judge(q, &j, &e) != 0)
         return;
@@ -194,6 +197,8 @@ void recap_requests_text(
     struct told_route *routes = told(&j, &count);
     for (size_t i = 0; routes && i < count && i < LINES_MAX; i++)
         print_route(out, &routes[i]);
+    if (routes && count > LINES_MAX)
+        fprintf(out->file, "      … and %zu more\n", count - LINES_MAX);
     free(routes);
     free(j.estimates);
 }

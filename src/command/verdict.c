@@ -401,9 +401,11 @@ static int print_routes(const struct show_out *o, const struct diagnosis_suspect
             add_size(&w, r->high);
             words_add(&w, ")");
         }
+        char instances[TEXT_SHORT];
+        snprintf(instances, sizeof instances, "%.3g", r->instances);
         if (isfinite(r->instances) && r->instances > 0)
-            words_add(&w, ", %.3g object%s a request", r->instances,
-                fabs(r->instances - 1) < 0.0005 ? "" : "s");
+            words_add(
+                &w, ", %s object%s a request", instances, strcmp(instances, "1") == 0 ? "" : "s");
         rc = print_words(o, i == 0 ? "routes" : "", &w, e);
     }
     return rc;
