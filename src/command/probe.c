@@ -189,8 +189,9 @@ static int gate(const struct probe_report *report, double most)
     if (failing == PROBE_MEASURED)
         return probe_report_exceeds(report, most) ? 1 : 0;
     log_error("%s, and --exit-code asks for an answer",
-        failing == PROBE_UNSERVED ? "nothing was measured: the target has served no request"
-                                  : "the rounds were too few to tell anything");
+        failing == PROBE_UNSERVED
+            ? "nothing was measured: the target has served none of the requests"
+            : "the rounds were too few to tell anything");
     return err_exit_code(ERR_UNREACHABLE);
 }
 

@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define NAME_MAX_BYTES (5 * REQUESTS_TEXT_MAX) /* escaped: four bytes for one */
-#define ROUTES_SHOWN   10                      /* beside those that leak */
+#define SERVED_SHARE   0.05 /* of what was sent; one worker of a cluster has more */
+#define ROUTES_SHOWN   10   /* beside those that leak */
 #define TICKS_A_SECOND (1000.0 / PROBED_TICK_MS)
 
 /* ---- judging ---- */
@@ -100,11 +101,19 @@ static int64_t requests_of_all(const struct probe_report *r)
     return sum;
 }
 
+/* A few requests in all are somebody else's: a health check, a look for inspectors. */
+static bool is_unserved(const struct probe_report *r)
+{
+    double served = (double)requests_of_all(r), rounds = (double)r->facts.round_count - 1;
+    double sent = r->facts.sent ? rounds * (double)r->facts.count : 0;
+    return rounds > 0 && served < fmax(rounds, SERVED_SHARE * sent);
+}
+
 enum probe_failing probe_report_failing(const struct probe_report *r)
 {
-    if (requests_of_all(r) > 0)
-        return r->summary.verdict == ROUTES_TOO_FEW ? PROBE_SHORT : PROBE_MEASURED;
-    return r->facts.round_count > 1 ? PROBE_UNSERVED : PROBE_SHORT;
+    if (is_unserved(r))
+        return PROBE_UNSERVED;
+    return r->summary.verdict == ROUTES_TOO_FEW ? PROBE_SHORT : PROBE_MEASURED;
 }
 
 bool probe_report_exceeds(const struct probe_report *r, double most)
@@ -276,7 +285,8 @@ static void print_verdict(const struct show_out *out, const struct probe_report 
     size_t rounds = r->facts.round_count ? r->facts.round_count - 1 : 0;
     if (probe_report_failing(r) == PROBE_UNSERVED) {
         fprintf(out->file,
-            "Inconclusive: the target has served no request in %zu round%s, so nothing was "
+            "Inconclusive: the target has served none of the requests in %zu round%s, so nothing "
+            "was "
             "measured: is it the process behind that URL (a cluster's worker, a proxy)?\n",
             rounds, rounds == 1 ? "" : "s");
         return;

@@ -29,7 +29,7 @@ int probe_report_text(const struct show_out *out, const struct probe_report *r,
 /* Why there is nothing to judge by. */
 enum probe_failing {
     PROBE_MEASURED,
-    PROBE_UNSERVED, /* the target has served no request in any round */
+    PROBE_UNSERVED, /* the target has served none of the requests, or hardly any */
     PROBE_SHORT,    /* too few rounds */
 };
 enum probe_failing probe_report_failing(const struct probe_report *r);

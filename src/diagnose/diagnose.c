@@ -479,23 +479,28 @@ static int weigh_suspects(struct diagnosis *d, const struct trend *t, struct err
 
 /* ---- a probe that measured nothing ---- */
 
-static bool had_requests(const struct floors *f)
+static double requests_of(const struct floors *f)
 {
-    return f->count && memcmp(f->counts, &f->counts[(f->count - 1) * f->route_count],
-                           f->route_count * sizeof *f->counts) != 0;
+    double sum = 0;
+    for (size_t j = 0; j < f->route_count && f->count; j++)
+        sum += f->counts[(f->count - 1) * f->route_count + j] - f->counts[j];
+    return sum;
 }
 
-/* A probe whose requests none of the targets has served says nothing about them. */
+/* A probe whose requests none of the targets has served says nothing about them. A request that
+ * somebody else has sent meanwhile does not change that. */
 static bool is_unserved(const struct evidence *r)
 {
-    bool probed = false;
+    double requests = 0, rounds = 0;
     for (size_t i = 0; i < r->target_count; i++) {
         const struct floors *f = &r->targets[i].floors;
-        if (had_requests(f))
-            return false;
-        probed = probed || (f->probed && f->count >= 2);
+        double ended = 0;
+        for (size_t k = 1; k < f->count && f->probed; k++)
+            ended += !f->base[k];
+        requests += requests_of(f);
+        rounds = fmax(rounds, ended);
     }
-    return probed;
+    return requests < rounds;
 }
 
 static int weigh_requests(struct diagnosis *d, const struct evidence *r, struct err *e)
