@@ -331,10 +331,11 @@ int probe_report_text(const struct show_out *out, const struct probe_report *r,
     int rc = show_text(out, name, strlen(name), e);
     bool sent = facts->sent > 0; /* else it is a command that sends them */
     int64_t count = sent ? facts->answered : requests_of_all(r);
-    fprintf(out->file, " (%s): %lld of %lld rounds, %s request%s %s, %s%s\n",
+    fprintf(out->file, " (%s): %lld of %lld round%s, %s request%s %s, %s%s\n",
         recap_runtime(t, runtime), (long long)rounds, (long long)facts->rounds_wanted,
-        text_count(requests, count), count == 1 ? "" : "s", sent ? "answered" : "served",
-        text_duration(elapsed, end->elapsed_us), facts->partial ? "; ended early" : "");
+        facts->rounds_wanted == 1 ? "" : "s", text_count(requests, count), count == 1 ? "" : "s",
+        sent ? "answered" : "served", text_duration(elapsed, end->elapsed_us),
+        facts->partial ? "; ended early" : "");
     if (facts->refused || facts->failed)
         fprintf(out->file, "%lld answer%s of the server, %lld request%s had no answer\n",
             (long long)facts->refused, facts->refused == 1 ? " was an error" : "s were errors",

@@ -38,9 +38,9 @@ const char *told_route_word(const struct routes_estimate *r)
         return "unknown";
     if (r->leaks)
         return r->together >= 0 ? "leaks, or its like" : "leaks";
-    if (r->together >= 0)
-        return "cannot be told apart";
-    return llround(r->low) > 0 ? "not sure" : "nothing shows";
+    if (llround(r->low) <= 0)
+        return "nothing shows";
+    return r->together >= 0 ? "cannot be told apart" : "not sure";
 }
 
 void told_routes_json(cJSON *to, const struct told_route *routes, size_t count, int *rc)

@@ -19,9 +19,8 @@ void told_routes_sort(struct told_route *routes, size_t count);
 /* "GET /page"; owned by the caller, NULL when memory is out. */
 char *told_route_name(const char *method, const char *path);
 
-/* "leaks", "not sure" where something stays and it is not sure that it is a leak, "nothing shows"
- * where the interval begins at 0, "cannot be told apart" of routes that come together, "leaks, or
- * its like" where one of those leaks; "unknown". */
+/* "leaks"; "nothing shows" where the interval begins at 0, and only there; else "not sure". Of
+ * routes that come together "leaks, or its like" and "cannot be told apart"; "unknown". */
 const char *told_route_word(const struct routes_estimate *r);
 
 /* Adds an array "routes". */

@@ -191,7 +191,7 @@ test("a load generator of the user's is started once a round, and its requests a
         { timeout: HUNG }
     );
     assertExit(words, 0);
-    assert.match(words.stdout, /1 of 1 rounds, 20 requests served/);
+    assert.match(words.stdout, /1 of 1 round, 20 requests served/);
     assert.match(words.stdout, /^GET \/cart +20 .*unknown$/m);
 });
 

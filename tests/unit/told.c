@@ -21,6 +21,8 @@ static void nothing_shows_only_where_the_interval_begins_at_zero(void **state)
     assert_string_equal(told_route_word(&some), "not sure");
     assert_string_equal(told_route_word(&leak), "leaks");
     assert_string_equal(told_route_word(&mix), "leaks, or its like");
+    none.together = 0;
+    assert_string_equal(told_route_word(&none), "nothing shows");
     mix.leaks = false;
     assert_string_equal(told_route_word(&mix), "cannot be told apart");
     assert_string_equal(told_route_word(&unknown), "unknown");
