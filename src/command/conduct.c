@@ -227,9 +227,9 @@ static int answer(struct conductor *c, const struct settings *s, int64_t elapsed
         rc = shown ? shown : rc;
     }
     bool threshold = c->job && settings_given(s, SET_MAX_BYTES_PER_REQUEST);
-    if (rc == 0 && diagnosis && settings_flag(s, SET_EXIT_CODE) && !threshold &&
+    if (rc >= 0 && diagnosis && settings_flag(s, SET_EXIT_CODE) && !threshold &&
         conclude_is_leak(diagnosis))
-        rc = EXIT_LEAK;
+        rc = EXIT_LEAK; /* also where a job has found too little to answer by */
     cJSON_Delete(diagnosis);
     return rc;
 }

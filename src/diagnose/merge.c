@@ -209,15 +209,16 @@ static int assign_leaks(struct diagnosis *d, const struct leak *leaks, size_t co
     return rc;
 }
 
-static int note_routes(
-    struct diagnosis *d, const struct routes_summary *summary, bool together, struct err *e)
+static int note_routes(struct diagnosis *d, const struct routes_summary *summary, bool together,
+    bool probed, struct err *e)
 {
     switch (summary->verdict) {
     case ROUTES_TOO_FEW:
         return diagnosis_note(d, e,
             "routes: %zu floor%s of the heap say nothing yet about what a request keeps, %zu do; "
-            "--gc-floor 5s gives them sooner",
-            summary->floors_used, summary->floors_used == 1 ? "" : "s", summary->floors_needed);
+            "%s",
+            summary->floors_used, summary->floors_used == 1 ? "" : "s", summary->floors_needed,
+            probed ? "each round gives one (--rounds)" : "--gc-floor 5s gives them sooner");
     case ROUTES_TOGETHER:
         if (!together)
             return diagnosis_note(d, e,
@@ -374,7 +375,7 @@ int merge_routes(struct diagnosis *d, const struct evidence *all, const struct e
     if (rc == 0 && native && n.count == 0 && !together && summary.verdict != ROUTES_TOO_FEW)
         rc = note_native(d, &summary, e);
     else if (rc == 0 && unsure)
-        rc = note_routes(d, &summary, together, e);
+        rc = note_routes(d, &summary, together, t->floors.probed, e);
     free(estimates);
     free(n.leaks);
     free(here);
