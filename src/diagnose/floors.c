@@ -339,7 +339,8 @@ static int judge_kind(const struct floors *f, enum floors_memory memory, bool el
     struct routes_estimate *ret_estimates, struct routes_summary *ret,
     struct floors_beside *ret_beside, struct err *e)
 {
-    bool probed = f->probed && memory == FLOORS_HEAP;
+    /* A pool's worker has too small a part of each route for a column more. */
+    bool probed = f->probed && memory == FLOORS_HEAP && !elsewhere;
     size_t columns = f->route_count + probed;
     struct kept k = {.bytes = calloc(f->count + 1, sizeof *k.bytes),
         .counts = calloc(f->count * columns + 1, sizeof *k.counts),

@@ -58,7 +58,8 @@ struct floors_beside {
 };
 
 /* The one estimate of what a request keeps, for all who tell it: routes_estimate on all floors, of
- * a probe's heap probed_estimate; ret_estimates: as many as routes. Floors where that memory is not
+ * a probe's heap probed_estimate, unless by requests of others; ret_estimates: as many as routes.
+ * Floors where that memory is not
  * known are left out. By the requests of the target's own server, or, where it had none or they do
  * not account for what grows and others do, by those that entered elsewhere and may have been
  * handed on to it. Routes of the other kind are unknown. ret_beside may be NULL. */
