@@ -99,6 +99,12 @@ typedef void (*cdp_reply_fn)(void *arg, const cJSON *result, const struct err *w
 int cdp_call(struct cdp_session *s, const char *method, cJSON *params, int64_t deadline_us,
     cdp_reply_fn fn, void *arg, struct err *e) MUST_USE;
 
+/* Appends a call of method as the one frame that it is on the wire, with a reply that nobody waits
+ * for: to be sent by another process that holds the connection, should this one not be able to. */
+struct buf;
+int cdp_frame_call(
+    const struct cdp_session *s, const char *method, struct buf *out, struct err *e) MUST_USE;
+
 /* The id of the session's last call, as its reply will have it. */
 int32_t cdp_last_call(const struct cdp_session *s);
 

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 
+#include "cdp/frame.h"
 #include "cdp/proto.h"
 
 #include <assert.h>
@@ -217,6 +218,29 @@ static int call(
     else if (p.deadline_us)
         set_timer(s);
 out:
+    cJSON_free(text);
+    return rc;
+}
+
+/* Ids come to INT32_MAX after years of calls only. */
+int cdp_frame_call(const struct cdp_session *s, const char *method, struct buf *out, struct err *e)
+{
+    char *text = NULL;
+    size_t length = 0;
+    int rc = print_call(INT32_MAX, method, NULL, &text, &length, e);
+    if (rc == 0 && s->id[0]) {
+        const struct proto_node_worker_send_message_to_worker p = {
+            .message = text, .session_id = s->id};
+        cJSON *params = NULL;
+        rc = proto_node_worker_send_message_to_worker_encode(&p, &params, e);
+        cJSON_free(text);
+        text = NULL;
+        if (rc == 0)
+            rc = print_call(
+                INT32_MAX, PROTO_NODE_WORKER_SEND_MESSAGE_TO_WORKER, params, &text, &length, e);
+    }
+    if (rc == 0)
+        rc = frame_write_text(out, text, length, e);
     cJSON_free(text);
     return rc;
 }

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 #define CHANNEL_FD 3
 #define READ_SIZE  (64 * 1024)
 #define WARDS_MAX  512 /* connections of a run; one beyond is not held */
+#define WORDS_MAX  64  /* targets that may pause for us; one beyond waits for our SIGCONT */
+#define FRAME_MAX  320 /* bytes of a call without params, within one to a worker */
 #define LOOK_MS    200
 /* A target that builds a snapshot of gigabytes is silent for minutes, so these are long; */
 #define STREAM_SILENCE_US (5 * 60 * 1000000LL)
@@ -33,13 +36,28 @@ struct guardian {
     bool streaming;
 };
 
-enum order_kind { ORDER_HOLD, ORDER_RELEASE, ORDER_STREAM, ORDER_STREAM_ENDED };
+enum order_kind {
+    ORDER_HOLD,
+    ORDER_RELEASE,
+    ORDER_STREAM,
+    ORDER_STREAM_ENDED,
+    ORDER_SPEAK,
+    ORDER_SPEAK_NO_MORE
+};
+
+struct words { /* what is said for a heaptap that is stopped */
+    uintptr_t owner;
+    int key; /* of the connection */
+    size_t length;
+    char frame[FRAME_MAX];
+};
 
 struct order { /* what heaptap tells its guardian */
     enum order_kind kind;
     int key; /* the connection's descriptor in heaptap; HOLD brings a copy of it */
     bool worker;
-    int32_t call_id; /* of STREAM, which brings the lease */
+    int32_t call_id;    /* of STREAM, which brings the lease */
+    struct words words; /* of SPEAK and SPEAK_NO_MORE */
 };
 
 struct ward { /* a connection that is held */
@@ -53,6 +71,8 @@ struct wards {
     struct ward list[WARDS_MAX];
     size_t count;
     int lease; /* -1: none */
+    struct words words[WORDS_MAX];
+    size_t word_count;
 };
 
 /* ---- what a target still says ---- */
@@ -156,8 +176,6 @@ static void drain(struct wards *w)
     }
 }
 
-/* ---- in the child: orders ---- */
-
 static struct ward *find_ward(struct wards *w, int key)
 {
     for (size_t i = 0; i < w->count; i++)
@@ -165,6 +183,43 @@ static struct ward *find_ward(struct wards *w, int key)
             return &w->list[i];
     return NULL;
 }
+
+/* ---- in the child: for a heaptap that is stopped ---- */
+
+static bool is_stopped(pid_t pid)
+{
+    char path[32], stat[256]; /* PID (NAME) STATE, a name of 15 bytes */
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t got = fd < 0 ? -1 : read(fd, stat, sizeof stat - 1);
+    if (fd >= 0)
+        close(fd);
+    if (got <= 0)
+        return false;
+    stat[got] = '\0';
+    const char *name_end = strrchr(stat, ')');
+    return name_end && strncmp(name_end, ") T", 3) == 0;
+}
+
+static void speak(struct wards *w)
+{
+    while (w->word_count) {
+        const struct words *words = &w->words[--w->word_count];
+        const struct ward *ward = find_ward(w, words->key);
+        if (ward) /* heaptap writes frames this small at once, so none is cut in two by ours */
+            (void)!send(ward->connection, words->frame, words->length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+}
+
+/* owner 0: all that are for the connection. */
+static void forget_words(struct wards *w, uintptr_t owner, int key)
+{
+    for (size_t i = w->word_count; i-- > 0;)
+        if (owner ? w->words[i].owner == owner : w->words[i].key == key)
+            w->words[i] = w->words[--w->word_count];
+}
+
+/* ---- in the child: orders ---- */
 
 /* fd came with the order, -1: none did; it is ours now. */
 static void obey(struct wards *w, const struct order *order, int fd)
@@ -175,7 +230,12 @@ static void obey(struct wards *w, const struct order *order, int fd)
         return;
     }
     if (order->kind == ORDER_RELEASE && ward) {
+        forget_words(w, 0, order->key);
         drop(w, (size_t)(ward - w->list));
+    } else if (order->kind == ORDER_SPEAK || order->kind == ORDER_SPEAK_NO_MORE) {
+        forget_words(w, order->words.owner, -1);
+        if (order->kind == ORDER_SPEAK && w->word_count < WORDS_MAX)
+            w->words[w->word_count++] = order->words;
     } else if (order->kind == ORDER_STREAM && ward) {
         ward->streams = true;
         guardian_scan_begin(&ward->scan, order->call_id, order->worker);
@@ -237,9 +297,15 @@ static void settle_in(int channel)
 static void guard(int channel)
 {
     struct wards wards = {.lease = -1};
+    struct pollfd orders = {.fd = CHANNEL_FD, .events = POLLIN};
+    bool heaptap_lives = true;
     settle_in(channel);
-    while (take_order(&wards))
-        continue;
+    while (heaptap_lives) {
+        if (wards.word_count == 0 || poll(&orders, 1, LOOK_MS) != 0)
+            heaptap_lives = take_order(&wards);
+        else if (is_stopped(getppid()))
+            speak(&wards);
+    }
     drain(&wards);
     _exit(0);
 }
@@ -319,6 +385,28 @@ void guardian_stream_ended(struct guardian *g)
 {
     if (g && g->streaming)
         g->streaming = !send_order(g, (struct order){.kind = ORDER_STREAM_ENDED, .key = -1}, -1);
+}
+
+void guardian_speak(struct guardian *g, const void *owner, const struct cdp_session *s,
+    const char *frame, size_t length)
+{
+    struct order order = {.kind = ORDER_SPEAK,
+        .key = -1,
+        .words = {.owner = (uintptr_t)owner,
+            .key = cdp_plain_fd(cdp_session_connection(s)),
+            .length = length}};
+    if (!g || order.words.key < 0 || length > FRAME_MAX)
+        return;
+    memcpy(order.words.frame, frame, length);
+    (void)send_order(g, order, -1);
+}
+
+void guardian_speak_no_more(struct guardian *g, const void *owner)
+{
+    struct order order = {
+        .kind = ORDER_SPEAK_NO_MORE, .key = -1, .words = {.owner = (uintptr_t)owner}};
+    if (g)
+        (void)send_order(g, order, -1);
 }
 
 void guardian_free(struct guardian *g)

@@ -3,6 +3,7 @@
  * 22 does, now and then; docs/run.md), and while it sends a snapshot it sends a lot. With the
  * guardian it sends the rest to somebody who throws it away, and is left when it is silent. The
  * guardian also holds the capture lease meanwhile, because a target that builds a snapshot is busy.
+ * And it speaks for a heaptap that is stopped (SIGSTOP) while a target pauses for it.
  *
  * All functions take NULL for a guardian that could not be started. */
 #ifndef HEAPTAP_COLLECT_GUARDIAN_H
@@ -12,7 +13,7 @@
 
 struct guardian;
 
-/* Forks it: it waits, and costs nothing, until it is asked or heaptap is gone. */
+/* Forks it: it waits, and costs nothing, until it is asked, or heaptap is stopped or gone. */
 int guardian_start(struct guardian **ret, struct err *e) MUST_USE;
 
 /* It holds an open connection from now on, until guardian_release with what this returns. -1: it
@@ -24,6 +25,12 @@ void guardian_release(struct guardian *g, int held);
  * until the stream has ended. One at a time. */
 void guardian_stream(struct guardian *g, const struct cdp_session *s, int lease);
 void guardian_stream_ended(struct guardian *g);
+
+/* Should this process be stopped: frame is sent on the session's connection, once, until owner (any
+ * pointer, one frame each) takes it back, or the connection is released. */
+void guardian_speak(struct guardian *g, const void *owner, const struct cdp_session *s,
+    const char *frame, size_t length);
+void guardian_speak_no_more(struct guardian *g, const void *owner);
 
 /* Ends it, unless a stream is on: then it stays behind until that has ended. */
 void guardian_free(struct guardian *g);

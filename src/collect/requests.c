@@ -360,6 +360,13 @@ int requests_pair_abandon(struct requests *r, int64_t number, struct err *e)
     return tell_pairs(r, call, NULL, NULL, e);
 }
 
+int requests_pair_disarm(struct requests *r, int64_t number, struct err *e)
+{
+    char call[64];
+    snprintf(call, sizeof call, "arm('');this.pairs.abandon(%lld)", (long long)number);
+    return tell_pairs(r, call, NULL, NULL, e);
+}
+
 /* ---- out of turn ---- */
 
 void requests_ask_beat(struct requests *r)

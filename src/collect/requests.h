@@ -46,6 +46,8 @@ int requests_pair_arm(
 /* Lets a held request go on; gives a pair up (no snapshot after it), releasing what is held. */
 int requests_pair_release(struct requests *r, int64_t number, struct err *e) MUST_USE;
 int requests_pair_abandon(struct requests *r, int64_t number, struct err *e) MUST_USE;
+/* The same, and no later request has one until the next requests_pair_arm. */
+int requests_pair_disarm(struct requests *r, int64_t number, struct err *e) MUST_USE;
 
 /* Asks for a beat ahead of its time; with a floor as its last one, after a collection: the hook's
  * own if it has noted one since since_us (of the monotonic clock), else the heap as it is then. */

@@ -9,9 +9,11 @@
  * hook; armed, a request; before and after, a capture's turn and then its end, while the request
  * waits; open, the request's end. full is for good: there were enough. The target itself ends a
  * wait when we vanish: a paused process goes on without its debugger, a held request without beats
- * (pairs.js). */
+ * (pairs.js). Before we are stopped (SIGTSTP) we let it go on; should we be without a warning
+ * (SIGSTOP), the guardian ends the debugger. */
 #include "collect/run_private.h"
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "cdp/proto.h"
@@ -32,6 +34,7 @@
 #define IDS                64 /* request ids that are remembered for rows that come late */
 #define NAME_MAX_BYTES     200
 #define LABEL_OWN_MAX      64 /* bytes of --label in a file's name */
+#define FRAME_MAX          1024
 
 enum pairs_stage { RESTING, ENABLING, ARMING, ARMED, BEFORE, OPEN, AFTER, FULL };
 
@@ -45,6 +48,7 @@ struct pairs {
     bool capturing; /* it runs */
     bool ended;     /* a held request came to its end while the first capture ran */
     bool went;      /* the request has not waited for the capture that runs */
+    bool halted;    /* heaptap is about to be stopped */
     struct timer *timer;
     int64_t number, request_id; /* of the pair */
     char method[REQUESTS_METHOD_MAX + 1];
@@ -81,7 +85,8 @@ static void rest(struct pairs *p)
     }
     /* What the baseline has stalled does not put the first pair off. */
     int64_t at_us = p->taken ? w->rested_at_us : w->link->spared_until_us;
-    timer_start(p->timer, at_us > now ? at_us - now : 0);
+    if (!p->halted)
+        timer_start(p->timer, at_us > now ? at_us - now : 0);
 }
 
 /* ---- letting the request go on ---- */
@@ -155,6 +160,17 @@ static void arm(struct pairs *p)
         rest(p);
 }
 
+/* Should heaptap be stopped with the debugger on, the guardian ends that, and with it any pause. */
+static void be_spoken_for(struct pairs *p)
+{
+    struct cdp_session *s = target_session(p->w->target);
+    struct err e = ERR_NONE;
+    struct buf frame = buf_new(FRAME_MAX);
+    if (cdp_frame_call(s, PROTO_DEBUGGER_DISABLE, &frame, &e) == 0)
+        guardian_speak(p->w->run->guardian, p, s, frame.data, frame.length);
+    buf_free(&frame);
+}
+
 static void enabled(void *arg, const cJSON *result, const struct err *why)
 {
     struct pairs *p = arg;
@@ -167,7 +183,9 @@ static void enabled(void *arg, const cJSON *result, const struct err *why)
         p->told_hold = true;
         p->pause = false;
     }
-    p->debugging = !why;
+    p->debugging = !why && p->stage == ENABLING;
+    if (p->debugging)
+        be_spoken_for(p);
     if (p->stage == ENABLING)
         arm(p);
 }
@@ -175,9 +193,10 @@ static void enabled(void *arg, const cJSON *result, const struct err *why)
 static void disable(struct pairs *p)
 {
     struct err e = ERR_NONE;
-    if (p->debugging && p->w->target)
+    if ((p->debugging || p->stage == ENABLING) && p->w->target)
         (void)!cdp_call(target_session(p->w->target), PROTO_DEBUGGER_DISABLE, NULL,
             ENABLE_DEADLINE_US, NULL, NULL, &e); /* it ends with the session, too */
+    guardian_speak_no_more(p->w->run->guardian, p);
     p->debugging = false;
 }
 
@@ -185,7 +204,7 @@ static void prepare(struct pairs *p)
 {
     struct watched *w = p->w;
     struct err e = ERR_NONE;
-    if (!w->target || w->run->stage != RUNNING)
+    if (!w->target || w->run->stage != RUNNING || p->halted)
         return;
     bool alone = is_alone(w);
     p->pause = !w->run->options.hold && alone;
@@ -394,6 +413,50 @@ static void on_timer(void *arg)
     }
 }
 
+/* ---- when heaptap itself is stopped ---- */
+
+/* No request waits from now on. */
+static void put_off(struct pairs *p)
+{
+    struct err e = ERR_NONE;
+    struct watched *w = p->w;
+    p->went |= p->capturing;
+    if (w->follow)
+        (void)!requests_pair_disarm(w->follow, p->number, &e); /* it may be over */
+    let_go(p);
+    disable(p);
+    if (!p->capturing) {
+        w->facts.requests.passed += p->stage == BEFORE;
+        p->due = p->ended = false;
+        p->stage = RESTING;
+    }
+}
+
+void run_halt(struct run *r)
+{
+    for (size_t i = 0; i < r->target_count; i++) {
+        struct pairs *p = r->targets[i]->pairs;
+        if (!p || p->stage == FULL)
+            continue;
+        p->halted = true;
+        put_off(p);
+    }
+}
+
+/* What heaptap knows may be long past, and the guardian may have spoken. */
+void run_continue(struct run *r)
+{
+    for (size_t i = 0; i < r->target_count; i++) {
+        struct pairs *p = r->targets[i]->pairs;
+        if (!p || p->stage == FULL)
+            continue;
+        put_off(p);
+        p->halted = false;
+        if (!p->capturing)
+            rest(p);
+    }
+}
+
 /* ---- for run_requests.c ---- */
 
 int64_t run_pairs_request_id(const struct watched *w, int64_t number)
@@ -462,6 +525,7 @@ void run_pairs_gone(struct watched *w)
     if (!p)
         return;
     timer_stop(p->timer);
+    guardian_speak_no_more(w->run->guardian, p);
     p->debugging = p->standing = p->due = p->capturing = false;
     if (p->stage != FULL)
         p->stage = RESTING;

@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "collect/folder.h"
 #include "command/conclude.h"
+#include "command/halt.h"
 #include "command/logbook.h"
 #include "command/narrate.h"
 #include "show/json.h"
@@ -31,6 +32,7 @@ struct conductor {
     struct logbook logbook;
     struct watch *signal_watch;
     struct timer *timeout;
+    struct halt *halt;
     int signal_fd;
     int signals;     /* how many came */
     int last_signal; /* 0: none */
@@ -114,6 +116,23 @@ static void on_timeout(void *arg)
     err_set(&c->why, ERR_TIMEOUT, "the time of --timeout has passed");
     loop_stop(c->loop);
 }
+
+static void on_stopping(void *arg)
+{
+    struct conductor *c = arg;
+    if (c->run)
+        run_halt(c->run);
+}
+
+static void on_going_on(void *arg)
+{
+    struct conductor *c = arg;
+    if (c->run)
+        run_continue(c->run);
+}
+
+static const struct halt_handlers halt_handlers = {
+    .stopping = on_stopping, .going_on = on_going_on};
 
 /* Signals come as reads on the loop; threads started later inherit the mask. */
 static int open_signals(struct conductor *c, struct err *e)
@@ -290,6 +309,8 @@ static int open_all(struct conductor *c, const struct invocation *in, const char
     if (rc == 0)
         rc = open_signals(c, e);
     if (rc == 0)
+        rc = halt_new(c->loop, &halt_handlers, c, &c->halt, e);
+    if (rc == 0)
         rc = logbook_open(in, &c->logbook, e);
     return rc;
 }
@@ -319,6 +340,8 @@ static int run_to_end(struct conductor *c, const struct settings *s, struct run_
     if (rc)
         return rc;
     rc = loop_run(c->loop, e);
+    halt_free(c->halt);
+    c->halt = NULL;
     if (rc == 0 && !c->ended)
         return leave_at_once(c, summary);
     if (rc == 0 && c->why.code) {
@@ -355,6 +378,7 @@ static int end_record(struct conductor *c, const struct settings *s, int rc, str
 static void close_all(struct conductor *c)
 {
     timer_free(c->timeout);
+    halt_free(c->halt);
     watch_free(c->signal_watch);
     if (c->signal_fd >= 0)
         close(c->signal_fd);
