@@ -57,7 +57,8 @@ struct watched {             /* one target */
     size_t hook_route[REQUESTS_ROUTES_MAX]; /* the hook's routes as indices of facts.requests */
     size_t hook_routes;                     /* how many of them are known */
     int64_t *route_base; /* requests of each route before this hook; as many as routes */
-    bool told_failure, told_blind, told_same;
+    bool told_failure, told_blind, told_same, told_family;
+    int idle_beats; /* without a request so far */
     struct pairs *pairs; /* NULL: no snapshots of requests, or not yet */
 };
 
@@ -138,6 +139,9 @@ const struct run_floor *run_requests_note_floor(
 void run_floor_beat(struct watched *w, const struct request_beat *beat);
 void run_floor_gone(struct watched *w, const struct err *why);
 void run_floor_free(struct watched *w);
+
+/* ---- run_family.c: whether its children serve ---- */
+void run_family_beat(struct watched *w, bool has_requests);
 
 /* ---- run_pairs.c: snapshots before and after requests ---- */
 void run_pairs_follow(struct watched *w); /* the hook is in place */

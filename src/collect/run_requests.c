@@ -385,6 +385,7 @@ static void on_beat(void *arg, const struct request_beat *beat)
             "Node %s cannot tell of HTTP/2 requests (22 and later can); HTTP/1 is followed",
             w->facts.identity.runtime_version);
     }
+    run_family_beat(w, beat->begun > 0);
     run_floor_beat(w, beat);
 }
 

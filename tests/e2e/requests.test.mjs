@@ -182,6 +182,32 @@ test('a worker that serves is followed', async (t) => {
     }
 });
 
+// The primary listens and has no requests: at the end it was said that another process might serve.
+test("a cluster's workers are named, with what follows them", async (t) => {
+    for (const node of ['18', '26']) {
+        const ws = workspace(t);
+        const file = ws.path('cluster.js');
+        fs.writeFileSync(file, `const cluster = require('cluster');
+            if (cluster.isPrimary) { cluster.fork(); cluster.fork(); }
+            else require('http').createServer((q, r) => r.end('hello')).listen(0, '127.0.0.1', function () {
+                console.log('listening on http://127.0.0.1:' + this.address().port); });`);
+        const target = await startTarget(t, { node, script: file });
+        const run = startHeaptap(t, ws, ['run', String(target.port), '--requests', '--no-snapshots', '--no-diagnosis', ...ws.own]);
+        const [, , ports] = await run.printed(/no request so far; child processes.* \(pid (\d+, \d+)\).*heaptap run ([\d ]+) --requests/s);
+        const workers = startHeaptap(t, ws, ['run', ...ports.split(' '), '--requests', '--no-snapshots', '--no-diagnosis', '--json', ...ws.own]);
+        await until(() => workers.stdout.split('"event":"attached"').length === 3, 'both workers');
+        await sleep(1000);
+        await get(target.url, '/hello', 4);
+        await until(() => jsonLines(workers.stdout.slice(0, workers.stdout.lastIndexOf('\n') + 1))
+            .filter((line) => line.type === 'request').length === 4, 'their requests');
+        for (const one of [run, workers]) {
+            one.child.kill('SIGINT');
+            await one.done;
+            assertExit(one, 0);
+        }
+    }
+});
+
 test('HTTP/2 requests have rows where the runtime tells of them, and it is said where not', async (t) => {
     for (const node of ['20', '22', '26']) {
         const ws = workspace(t);
