@@ -42,9 +42,12 @@ int ask_call_on(struct cdp_session *s, const char *object, const char *function,
 static int decode(const cJSON *result, struct proto_runtime_evaluate_result *ret, struct err *e)
 {
     int rc = proto_runtime_evaluate_result_decode(result, ret, e);
-    if (rc == 0 && ret->has_exception_details)
-        rc = err_set(e, ERR_TARGET, "the target threw: %s",
-            ret->result.description ? ret->result.description : ret->exception_details.text);
+    if (rc == 0 && ret->has_exception_details) /* its first line: the others are of our script */
+    {
+        const char *thrown =
+            ret->result.description ? ret->result.description : ret->exception_details.text;
+        rc = err_set(e, ERR_TARGET, "the target threw: %.*s", (int)strcspn(thrown, "\n"), thrown);
+    }
     return rc;
 }
 

@@ -148,6 +148,18 @@ static void beat(void *arg)
 
 /* ---- installing ---- */
 
+/* The engine's "Invalid regular expression: /(/: Unterminated group" in our words. */
+static void explain(const struct requests *r, struct err *e)
+{
+    char reason[TEXT_SHORT];
+    const char *last = strrchr(e->text, ':');
+    if (!r->match || !last || !strstr(e->text, "Invalid regular expression"))
+        return;
+    snprintf(reason, sizeof reason, "%s", last + 1);
+    err_set(e, ERR_USAGE, "requests-match: \"%s\" is no regular expression of JavaScript:%s",
+        r->match, reason);
+}
+
 static void installed(void *arg, const cJSON *result, const struct err *why)
 {
     struct requests *r = arg;
@@ -161,7 +173,9 @@ static void installed(void *arg, const cJSON *result, const struct err *why)
     if (rc == 0 && !r->object)
         rc = err_set(&e, ERR_NOMEM, "out of memory");
     if (rc) {
-        err_context(&e, "requests cannot be followed");
+        explain(r, &e);
+        if (e.code != ERR_USAGE)
+            err_context(&e, "requests cannot be followed");
         fail(r, why ? why : &e);
         return;
     }

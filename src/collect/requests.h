@@ -28,7 +28,8 @@ struct requests_handlers {
     void (*lost)(void *arg, int64_t requests);
     /* A request that has snapshots has taken a step; NULL if pairs is not set. */
     void (*pair)(void *arg, const struct request_pair *pair);
-    /* It could not be put in, or is over although nobody stopped it. */
+    /* It could not be put in, or is over although nobody stopped it. ERR_USAGE: match is no
+     * expression there. */
     void (*failed)(void *arg, const struct err *why);
 };
 

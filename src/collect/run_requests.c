@@ -394,11 +394,24 @@ static void on_pair(void *arg, const struct request_pair *pair)
     run_pairs_step(arg, pair);
 }
 
+static bool any_was_followed(const struct run *r)
+{
+    for (size_t i = 0; i < r->target_count; i++)
+        if (r->targets[i]->facts.requests.was_followed)
+            return true;
+    return false;
+}
+
+/* An expression that is none is the user's mistake, unless another target has taken it. */
 static void on_failed(void *arg, const struct err *why)
 {
     struct watched *w = arg;
     w->follow_over = true;
     w->facts.requests.followed = false;
+    if (why->code == ERR_USAGE && !w->run->options.by_hand && !any_was_followed(w->run)) {
+        run_fail(w->run, "usage", why);
+        return;
+    }
     run_say(w->run, w, true, "%s", why->text);
     run_floor_beat(w, NULL);
 }
@@ -484,8 +497,10 @@ void run_requests_attach(struct watched *w)
         schedule_collection(w, 0);
     if (!r->options.requests)
         return;
-    if (!scripted || target_sampler_problem(w->target)) {
-        run_say(r, w, true, "its requests cannot be followed: no diagnostics channels here");
+    const char *problem = target_sampler_problem(w->target);
+    if (!scripted || problem) {
+        run_say(r, w, true, "its requests cannot be followed: %s",
+            scripted ? problem : "no diagnostics channels here");
         return;
     }
     w->facts.requests.share = r->options.follow.sample;

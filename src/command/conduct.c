@@ -348,7 +348,7 @@ static int run_to_end(struct conductor *c, const struct settings *s, struct run_
         *e = c->why;
         rc = c->why.code;
     }
-    if (summary && run_target_count(c->run) > 0) {
+    if (summary && rc != ERR_USAGE && run_target_count(c->run) > 0) {
         int shown = answer(c, s, clock_monotonic_us() - c->began_us, e);
         rc = rc ? rc : shown;
     }

@@ -1,6 +1,7 @@
 /* run: the main job. */
 #include "command/conduct.h"
 
+#include "base/log.h"
 #include "base/text.h"
 #include "collect/folder.h"
 #include "command/live.h"
@@ -60,8 +61,8 @@ static int read_gc_floor(const struct settings *s, int64_t *ret_us, struct err *
     const char *text = settings_text(s, SET_GC_FLOOR);
     int64_t us = 0;
     int rc = strcmp(text, "auto") == 0 ? 0 : text_parse_duration(text, &us, e);
-    if (rc == 0 && us < 0)
-        rc = err_set(e, ERR_USAGE, "\"%s\": expected auto or a duration", text);
+    if (rc == 0 && us <= 0 && strcmp(text, "auto") != 0)
+        rc = err_set(e, ERR_USAGE, "\"%s\": expected auto or a duration above 0", text);
     if (rc)
         return err_context(e, "gc-floor (%s)", settings_source(s, SET_GC_FLOOR));
     *ret_us = us;
@@ -121,6 +122,9 @@ static int run(const struct invocation *in, struct err *e)
     if (rc == 0) {
         options.addresses = addresses;
         fill_options(s, &options);
+        if (!follows(s) && settings_given(s, SET_REQUESTS_MATCH))
+            log_warn("requests-match (%s) does nothing without --requests",
+                settings_source(s, SET_REQUESTS_MATCH));
         say_what_is_on(s, first_line);
         rc = conduct(in, &options, first_line, true, e);
     }

@@ -377,14 +377,18 @@ test('what was asked for is followed, the rest is counted', async (t) => {
         [['GET', '/hello', 20], ['GET', '/products/:n', 200]]);
 });
 
-test('an expression that is none is an error that names it, and the run goes on', async (t) => {
+test('an expression that is none ends the run with one line that names it', async (t) => {
     const ws = workspace(t);
     const target = await serverOf(t, '22', 'http');
     const run = await heaptap(t, ws, ['run', String(target.port), '--requests', '--no-snapshots',
-        '--requests-match', '(', '--duration', '2s', ...ws.own]);
-    assertExit(run, 0);
-    assert.match(run.stderr, /requests cannot be followed: .*Invalid regular expression/);
-    assertError(await heaptap(t, ws, ['run', '--gc-floor', '5', ...ws.own]), 2, /gc-floor/);
+        '--requests-match', '(', '--duration', '60s', ...ws.own]);
+    assertError(run, 2, /requests-match: "\(" is no regular expression of JavaScript: Unterminated group\n?$/);
+    assert.equal(run.stdout, '');
+    for (const wrong of ['5', '0s'])
+        assertError(await heaptap(t, ws, ['run', '--gc-floor', wrong, ...ws.own]), 2, /gc-floor/);
+    const alone = await heaptap(t, ws, ['run', String(target.port), '--no-snapshots', '--no-diagnosis', '--requests-match', 'x',
+        '--duration', '100ms', ...ws.own]);
+    assert.match(alone.stderr, /requests-match .* does nothing without --requests/);
 });
 
 test('the way to what the app holds does not lead through the hook, with connections open', async (t) => {
@@ -531,6 +535,17 @@ test('a server with patched or frozen globals, and without eval, keeps working',
     assertExit(run, 0);
     assert.match(run.stderr, /requests cannot be followed|cannot be watched|only the heap's own figures/);
     await get(target.url, '/hello', 5);
+});
+
+test('what an app has patched is the reason that is given, on one line', async (t) => {
+    const ws = workspace(t);
+    const target = await startTarget(t, { node: '22', listens: false,
+        code: 'process.hrtime = null; delete process.constructor.prototype.hrtime; setInterval(() => {}, 100)' });
+    const run = await heaptap(t, ws, ['run', String(target.port), '--requests', '--no-snapshots', '--duration', '1s', ...ws.own]);
+    assertExit(run, 0);
+    const said = run.stderr.split('\n').filter((line) => /requests cannot be followed/.test(line)).join('\n');
+    assert.doesNotMatch(run.stderr, /no diagnostics channels|\\x0a/);
+    assert.match(said, /the target threw: TypeError: .*hrtime/);
 });
 
 test('a process that serves nothing is said to have had no request', async (t) => {
