@@ -20,6 +20,7 @@
     const CACHE_MAX = 256;
     const CACHED_URL_MAX = 128; // characters of such a path
     const NAMES_MAX = 50; // texts at one place of paths, from which on they may be ids
+    const NAME_TIMES = 8, MET_MAX = 256; // requests that make a name there; texts that are counted
     const URL_MAX = 512;
     const METHODS_MAX = 64, METHOD_MAX = 32; // HTTP/2 lets clients invent them
     const RSS_MS = 100;
@@ -75,8 +76,8 @@
     }
     const other = new Route('', '(other)');
     const routes = [other];
-    // method to {urls: path to Route, patterns: pattern to Route, ids: text before a place of ids to the
-    // names that stand there, too}
+    // method to {urls: path to Route, patterns: pattern to Route, ids: text before a place of ids to a
+    // Place}
     const methods = new Map();
 
     let cached = 0; // URLs of all methods
@@ -94,6 +95,7 @@
         return found;
     }
 
+    let folded = false; // the last route may be another one the next time: not to be remembered
     // Where many texts have stood at one place of a path and most were met but once, they are ids:
     // later ones there have no routes of their own. Those that came back are names, and keep theirs.
     function findIds(of, parts) {
@@ -106,17 +108,46 @@
                 names.set(name, Math.max(names.get(name) ?? 0, count));
             }
             const often = [...names.keys()].filter((name) => names.get(name) > 1);
-            if (names.size >= NAMES_MAX && often.length * 2 < names.size && !of.ids.has(before))
-                of.ids.set(before, new Set(often));
+            if (names.size >= NAMES_MAX && often.length * 2 < names.size && !of.ids.has(before)) {
+                of.ids.set(before, new Place(often));
+                of.urls.clear(); // ids among them, and the one that is asked for
+                folded = true;
+            }
             before += part + '/';
         }
     }
 
-    function patternOf(of, path) {
+    class Place { // of ids, and of names beside them
+        constructor(names) {
+            this.names = new Set(names);
+            this.more = NAMES_MAX; // names that may come
+            this.seen = 0; // requests with other texts there
+            this.met = new Map(); // the latest of those to their requests
+        }
+        // One that stands for a fair share of the requests is a name, too, from then on.
+        isName(name, counts) {
+            if (this.names.has(name)) return true;
+            this.seen++;
+            if (!counts || this.more === 0) return false;
+            const times = (this.met.get(name) ?? 0) + 1;
+            this.met.delete(name);
+            if (times >= NAME_TIMES && times * NAMES_MAX >= this.seen) {
+                this.more--;
+                return this.names.add(name).has(name);
+            }
+            if (this.met.size === MET_MAX) this.met.delete(this.met.keys().next().value);
+            this.met.set(name, times);
+            return false;
+        }
+    }
+    function patternOf(of, path, counts) {
         const parts = path.split('/').map(segment);
         let before = '';
         for (let i = 0; i < parts.length && of.ids.size > 0; i++) {
-            if (of.ids.get(before)?.has(parts[i]) === false) parts[i] = ':id';
+            if (of.ids.get(before)?.isName(parts[i], counts) === false) {
+                parts[i] = ':id';
+                folded = true;
+            }
             before += parts[i] + '/';
         }
         const pattern = parts.join('/');
@@ -158,14 +189,15 @@
         const of = methodOf(method);
         let path = pathOf(url);
         let route = of.urls.get(path);
+        folded = false;
         if (route === undefined) {
             const cacheable = url.length <= CACHED_URL_MAX; // a path can be a window on its URL
             if (path.length > 4 * URL_MAX) path = path.slice(0, 4 * URL_MAX);
             const key = path;
             if (path.charCodeAt(0) !== 47 && path.includes('://')) // as proxies write it
                 path = '/' + path.split('/').slice(3).join('/');
-            route = patternRoute(of, method, patternOf(of, path));
-            if (cacheable) {
+            route = patternRoute(of, method, patternOf(of, path, cacheable));
+            if (cacheable && !folded) {
                 if (++cached > CACHE_MAX) {
                     for (const { urls } of methods.values()) urls.clear();
                     cached = 1;
@@ -199,9 +231,11 @@
         if (typeof url !== 'string') return plainRoute(method, '');
         if (flow === null || url.length > CACHED_URL_MAX) return plainRoute(method, url);
         if (flow.url !== url || flow.method !== method || flow.route === null) {
-            flow.route = plainRoute(method, url);
+            const route = plainRoute(method, url);
+            flow.route = folded ? null : route;
             flow.method = method;
             flow.url = url;
+            return route;
         }
         return flow.route;
     }

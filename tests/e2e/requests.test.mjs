@@ -359,6 +359,27 @@ test('ids of any shape are one route, and names beside them keep theirs', () => 
         ...[...'abcdefgh'].map((letter) => `/pages/${letter}`)]);
 });
 
+// After a bot had tried sixty paths, every route that came later was /:id.
+test('a route that comes after ids were found at its place has its name, an id that comes back has not', () => {
+    const scan = Array.from({ length: 60 }, (_, i) => `/scan${i}x.php`);
+    const later = Array.from({ length: 300 }, () => ['/checkout', '/login']).flat();
+    const counts = (urls) => {
+        const found = {};
+        for (const { route } of handedOver(urls)) found[route] = (found[route] ?? 0) + 1;
+        return found;
+    };
+    const shop = counts([...new Array(20).fill('/home'), ...scan, ...later, ...new Array(300).fill('/cart')]);
+    assert.equal(shop['/home'], 20);
+    for (const name of ['/checkout', '/login', '/cart'])
+        assert.ok(shop[name] > 285, JSON.stringify([name, shop[name], shop['/:id']]));
+    // Each alert is looked at ten times by somebody, and one of them by everybody.
+    const alerts = Array.from({ length: 900 }, (_, i) => `/alerts/S${i}`);
+    const again = Array.from({ length: 9 }, () => alerts).flat();
+    const found = counts([...alerts, ...again.flatMap((url, i) => (i % 10 ? [url] : [url, '/alerts/S17'])), '/alerts/S17']);
+    assert.ok(found['/alerts/:id'] > 8900 && found['/alerts/S17'] > 700, JSON.stringify(found).slice(0, 500));
+    assert.equal(Object.keys(found).filter((route) => route !== '/alerts/:id' && found[route] > 1).length, 1);
+});
+
 test('what was asked for is followed, the rest is counted', async (t) => {
     const ws = workspace(t);
     const target = await serverOf(t, '22', 'http');
