@@ -81,7 +81,7 @@ static void was_over(struct requests *r, const char *why)
     struct err e = ERR_NONE;
     if (r->stage != FOLLOWING)
         return;
-    if (strcmp(why, "no beat came") == 0) {
+    if (strcmp(why, REQUESTS_EXPIRED) == 0) {
         install(r);
         return;
     }

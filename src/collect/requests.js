@@ -41,7 +41,7 @@
     delete globalThis[binding];
     globalThis[mark]?.stop('another heaptap follows the requests of this process now');
 
-    let stopped = '';
+    let stopped = '', stoppedAt = 0;
     let inFlight = 0;
     let begun = 0;
     let aborted = 0;
@@ -613,7 +613,7 @@
             const { dropped, held } = rows.beat(read);
             const at = now();
             return text({
-                v: 1, stopped, failure, blind, begun, aborted, inFlight, dropped, passed, share,
+                v: 1, stopped, over: stopped === '' ? 0 : Math.round(at - stoppedAt), failure, blind, begun, aborted, inFlight, dropped, passed, share,
                 overhead, held,
                 routes: routes.map((route) => [route.method, route.path, route.count]),
                 floors: floors.splice(0).map((floor) =>
@@ -624,6 +624,7 @@
         stop(why) {
             if (stopped !== '') return;
             stopped = why;
+            stoppedAt = now();
             pairs?.stop();
             clearInterval(clock);
             if (keepsCode) v8.setFlagsFromString('--flush-bytecode');

@@ -371,16 +371,18 @@ static int read_figures(struct request_beat *beat, struct err *e)
     beat->stopped = text_of(cJSON_GetObjectItemCaseSensitive(tree, "stopped"), REQUESTS_TEXT_MAX);
     beat->failure = text_of(cJSON_GetObjectItemCaseSensitive(tree, "failure"), REQUESTS_TEXT_MAX);
     beat->blind = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(tree, "blind"));
+    beat->over_ms = whole_in(tree, "over");
     beat->begun = whole_in(tree, "begun");
     beat->aborted = whole_in(tree, "aborted");
     beat->in_flight = whole_in(tree, "inFlight");
     beat->dropped = whole_in(tree, "dropped");
     beat->passed = whole_in(tree, "passed");
     beat->held = whole_in(tree, "held");
-    if (!beat->stopped || !beat->failure || beat->begun < 0 || beat->aborted < 0 ||
-        beat->in_flight < 0 || beat->dropped < 0 || beat->passed < 0 || beat->held < 0 ||
-        !cJSON_IsNumber(share) || !(share->valuedouble >= 0 && share->valuedouble <= 1) ||
-        !cJSON_IsNumber(overhead) || !(overhead->valuedouble >= 0))
+    if (!beat->stopped || !beat->failure || beat->over_ms < 0 || beat->begun < 0 ||
+        beat->aborted < 0 || beat->in_flight < 0 || beat->dropped < 0 || beat->passed < 0 ||
+        beat->held < 0 || !cJSON_IsNumber(share) ||
+        !(share->valuedouble >= 0 && share->valuedouble <= 1) || !cJSON_IsNumber(overhead) ||
+        !(overhead->valuedouble >= 0))
         return bad(e, "an answer to a beat");
     beat->share = share->valuedouble;
     beat->overhead = overhead->valuedouble;

@@ -17,6 +17,7 @@
 #define REQUESTS_TEXT_MAX    4096 /* bytes: 512 characters, with room for what a base path adds */
 #define REQUESTS_METHOD_MAX  32   /* the longest that Node's parser knows has 13 */
 #define REQUESTS_PAYLOAD_MAX (2 * 1024 * 1024) /* 160 K characters, texts escaped; beats less */
+#define REQUESTS_EXPIRED     "no beat came"    /* why a hook is over that missed our beats */
 #define REQUESTS_STATUS_GONE 499 /* of a request that the client gave up, as proxies log it */
 
 /* A followed request; index 0 is when it began, 1 when it ended. Texts are borrowed. */
@@ -71,6 +72,7 @@ struct request_floor {
 
 struct request_beat {
     const char *stopped; /* why the hook is over, "" while it is not */
+    int64_t over_ms;     /* since then */
     const char *failure; /* its first exception, "" for none */
     bool blind;          /* the app uses HTTP/2, and this runtime has no channels for it */
     int64_t begun, aborted, in_flight, dropped;

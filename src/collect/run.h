@@ -79,8 +79,11 @@ struct run_requests {
     double overhead_max;
     int64_t held_max;  /* characters of rows that waited in the target to be taken, at the most */
     int64_t in_flight; /* at the latest beat */
-    bool followed;     /* the hook is in */
-    bool was_followed; /* it has been */
+    int64_t uncounted; /* of rows: their target was gone before it had counted them by route */
+    int64_t unfollowed_ms; /* between two hooks */
+    bool followed;         /* the hook is in */
+    bool was_followed;     /* it has been */
+    bool broken_off;       /* following it failed, which was said */
 };
 
 /* What is known of one target; texts come from outside. It outlives the target itself. */

@@ -54,11 +54,13 @@ struct watched {             /* one target */
     struct timer *gc_timer;
     int64_t gc_asked_us;
     int64_t last_request_id;
+    int64_t rows_at_beat;        /* of the rows, those that the latest beat's counts have */
+    int64_t unfollowed_since_ms; /* wall clock; 0: the hook is in, or never was */
     size_t hook_route[REQUESTS_ROUTES_MAX]; /* the hook's routes as indices of facts.requests */
     size_t hook_routes;                     /* how many of them are known */
     int64_t *route_base; /* requests of each route before this hook; as many as routes */
     bool told_failure, told_blind, told_same, told_family;
-    int idle_beats; /* without a request so far */
+    int idle_beats;      /* without a request so far */
     struct pairs *pairs; /* NULL: no snapshots of requests, or not yet */
 };
 

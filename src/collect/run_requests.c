@@ -341,10 +341,28 @@ static void take_floors(struct watched *w, const struct request_beat *beat)
 
 /* ---- the hook's callbacks ---- */
 
+/* The hook is in again, after it had ended without us or the connection was lost. */
+static void tell_gap(struct watched *w)
+{
+    char text[256], from[CLOCK_ISO_SIZE], to[CLOCK_ISO_SIZE], took[TEXT_SHORT];
+    int64_t now_ms = clock_wall_ms();
+    int64_t gap_ms = now_ms - w->unfollowed_since_ms;
+    if (!w->unfollowed_since_ms || gap_ms < 0)
+        return;
+    w->facts.requests.unfollowed_ms += gap_ms;
+    snprintf(text, sizeof text, "its requests were not followed for %s, from %s to %s",
+        text_duration(took, gap_ms * 1000), clock_iso(from, w->unfollowed_since_ms),
+        clock_iso(to, now_ms));
+    w->unfollowed_since_ms = 0;
+    run_say(w->run, w, true, "%s", text);
+    run_record_event(w->run, w, 0, "unfollowed", text);
+}
+
 static void on_following(void *arg)
 {
     struct watched *w = arg;
     struct run_requests *q = &w->facts.requests;
+    tell_gap(w);
     w->hook_routes = 0;
     q->followed = q->was_followed = true;
     for (size_t i = 0; i < q->route_count; i++)
@@ -358,6 +376,9 @@ static void on_beat(void *arg, const struct request_beat *beat)
     struct run_requests *q = &w->facts.requests;
     learn_routes(w, beat);
     take_counts(w, beat);
+    w->rows_at_beat = q->rows;
+    if (strcmp(beat->stopped, REQUESTS_EXPIRED) == 0)
+        w->unfollowed_since_ms = clock_wall_ms() - beat->over_ms;
     if (!w->run->options.stepped)
         take_floors(w, beat);
     run_pairs_passed(w, beat->passed);
@@ -408,6 +429,7 @@ static void on_failed(void *arg, const struct err *why)
     struct watched *w = arg;
     w->follow_over = true;
     w->facts.requests.followed = false;
+    w->facts.requests.broken_off = w->facts.requests.was_followed;
     if (why->code == ERR_USAGE && !w->run->options.by_hand && !any_was_followed(w->run)) {
         run_fail(w->run, "usage", why);
         return;
@@ -541,6 +563,10 @@ static void free_spent(struct watched *w)
 
 void run_requests_gone(struct watched *w)
 {
+    if (run_requests_followed(w) && w->run->stage <= RUNNING)
+        w->unfollowed_since_ms = clock_wall_ms();
+    w->facts.requests.uncounted += w->facts.requests.rows - w->rows_at_beat;
+    w->rows_at_beat = w->facts.requests.rows;
     free_spent(w);
     timer_stop(w->gc_timer);
     run_pairs_gone(w);

@@ -21,7 +21,7 @@ struct judged {
 static int judge(const struct run_requests *q, struct judged *ret, struct err *e)
 {
     size_t floors = q->floor_count, routes = q->route_count;
-    struct judged j = {.requests = q, .estimates = calloc(routes, sizeof *j.estimates)};
+    struct judged j = {.requests = q, .estimates = calloc(routes + 1, sizeof *j.estimates)};
     double *bytes = calloc(floors + 1, sizeof *bytes);
     double *counts = calloc(floors * routes + 1, sizeof *counts);
     bool *forced = calloc(floors + 1, sizeof *forced);
@@ -57,7 +57,7 @@ static int64_t requests_of(const struct run_requests *q)
 static struct told_route *told(const struct judged *j, size_t *ret_count)
 {
     const struct run_requests *q = j->requests;
-    struct told_route *routes = calloc(q->route_count, sizeof *routes);
+    struct told_route *routes = calloc(q->route_count + 1, sizeof *routes);
     size_t count = 0;
     for (size_t i = 0; routes && i < q->route_count; i++)
         if (q->routes[i].requests)
@@ -75,7 +75,7 @@ void recap_requests_json(cJSON *target, const struct run_requests *q, int *rc)
 {
     struct judged j;
     struct err e = ERR_NONE;
-    if (q->route_count == 0)
+    if (q->route_count == 0 && q->rows == 0)
         return;
     if (judge(q, &j, &e) != 0) {
         log_warn("%s", e.text);
@@ -84,6 +84,8 @@ void recap_requests_json(cJSON *target, const struct run_requests *q, int *rc)
     cJSON *o = show_json_object(target, "requests", rc);
     show_json_integer(o, "requests", requests_of(q), rc);
     show_json_integer(o, "recorded", q->rows, rc);
+    show_json_integer(o, "uncounted", q->uncounted, rc);
+    show_json_number(o, "unfollowed_seconds", (double)q->unfollowed_ms / 1000, rc);
     show_json_integer(o, "aborted", q->aborted, rc);
     show_json_integer(o, "lost", q->lost, rc);
     show_json_integer(o, "snapshot_pairs", q->pairs, rc);
@@ -170,8 +172,15 @@ void recap_requests_text(
     struct err e = ERR_NONE;
     char total[TEXT_SHORT], recorded[TEXT_SHORT], aborted[TEXT_SHORT], lost[TEXT_SHORT];
     char pairs[TEXT_SHORT], passed[TEXT_SHORT], held[TEXT_SHORT];
+    char more[TEXT_SHORT], gap[TEXT_SHORT];
     if (requests_of(q) == 0) {
-        if (q->was_followed)
+        if (q->rows)
+            fprintf(out->file,
+                "    %s requests recorded, not counted by route: it was gone before it told\n",
+                text_count(recorded, q->rows));
+        else if (q->broken_off)
+            fprintf(out->file, "    no request was counted: following them had to be given up\n");
+        else if (q->was_followed)
             fprintf(out->file,
                 elsewhere
                     ? "    no request was seen: those of the process enter at another thread\n"
@@ -184,6 +193,12 @@ void recap_requests_text(
         text_count(recorded, q->rows), text_count(aborted, q->aborted));
     if (q->lost)
         fprintf(out->file, ", %s lost their rows", text_count(lost, q->lost));
+    if (q->uncounted)
+        fprintf(out->file, ", %s more recorded before it was gone", text_count(more, q->uncounted));
+    if (q->unfollowed_ms)
+        fprintf(out->file, ", none seen for %s", text_duration(gap, q->unfollowed_ms * 1000));
+    if (q->broken_off)
+        fprintf(out->file, ", then it had to be given up");
     if (q->pairs || q->passed)
         fprintf(out->file, ", %s with a pair of snapshots, %s passed without",
             text_count(pairs, q->pairs), text_count(passed, q->passed));

@@ -594,6 +594,61 @@ test('rows that are none end the following with one line, and the run goes on', 
     assert.deepEqual(pairs(ws), []);
 });
 
+// "no request was seen" of a target whose request was recorded, and of one whose rows were none.
+test('the summary counts what rows said, and says what ended the following', async (t) => {
+    const ws = workspace(t);
+    // One beat a second: a kill right behind rows comes before the next one often enough.
+    let kept;
+    for (let i = 0; !kept && i < 5; i++) {
+        const ws = workspace(t);
+        const target = await serverOf(t, '22', 'http');
+        const run = startHeaptap(t, ws, ['run', String(target.port), '--requests', '--no-snapshots', '--no-diagnosis',
+            '--live-profile', 'off', '--give-up', '200ms', ...ws.own]);
+        await run.printed(/attached to/);
+        await subscribed(target.ws, true);
+        await get(target.url, '/hello');
+        await sleep(250);
+        target.child.kill('SIGKILL');
+        await run.done;
+        assert.doesNotMatch(run.stdout, /no request was seen/);
+        kept = /1 requests recorded, not counted by route/.exec(run.stdout);
+    }
+    assert.ok(kept, 'a kill before the first counts');
+
+    const patched = await startTarget(t, { node: '22', code: `const http = require('http');
+        const s = http.createServer((q, r) => { JSON.stringify = () => '{}'; Buffer.prototype.toString = () => '@@@@'; r.end('ok'); });
+        s.listen(0, '127.0.0.1', () => console.log('listening on http://127.0.0.1:' + s.address().port));` });
+    const run = startHeaptap(t, ws, ['run', String(patched.port), '--requests', '--no-snapshots', '--no-diagnosis', ...ws.own]);
+    await run.printed(/attached to/);
+    await subscribed(patched.ws, true);
+    await get(patched.url, '/hello', 6);
+    await run.printed(/the requests hook sent something else than/);
+    run.child.kill('SIGINT');
+    await run.done;
+    assert.match(run.stdout, /following them had to be given up|then it had to be given up/);
+});
+
+test('a heaptap that was stopped for long says from when to when it did not follow', async (t) => {
+    const ws = workspace(t);
+    const target = await serverOf(t, '22', 'http');
+    const run = await follow(t, ws, target);
+    await get(target.url, '/hello', 5);
+    await run.followed(5);
+    run.child.kill('SIGSTOP');
+    await subscribed(target.ws, false, 40_000);
+    await get(target.url, '/hello', 5);
+    await sleep(1500);
+    run.child.kill('SIGCONT');
+    const [, from, to] = await run.printed(/its requests were not followed for .*, from (\S+Z) to (\S+Z)/, 'stdout');
+    assert.ok(new Date(to) - new Date(from) >= 1400, `${from} to ${to}`);
+    await get(target.url, '/hello', 5);
+    await run.followed(10);
+    await run.end();
+    const { requests } = jsonLines(run.stdout).find((line) => line.type === 'summary').targets[0];
+    assert.ok(requests.unfollowed_seconds >= 1.4 && requests.requests === 10, JSON.stringify(requests));
+    assert.equal(sql(ws.db, "SELECT count(*) AS n FROM events WHERE kind = 'unfollowed'")[0].n, 1);
+});
+
 test('a target that is killed in the middle: what there is is kept and told', async (t) => {
     const ws = workspace(t);
     const target = await serverOf(t, '22', 'http');

@@ -210,7 +210,8 @@ static void a_step_of_a_pair_is_kept_exactly_or_refused(void **state)
 }
 
 #define BEAT(routes, floors)                                                                       \
-    "{\"v\":1,\"stopped\":\"\",\"failure\":\"\",\"blind\":false,\"begun\":9,\"aborted\":1,"        \
+    "{\"v\":1,\"stopped\":\"\",\"over\":0,\"failure\":\"\",\"blind\":false,\"begun\":9,"           \
+    "\"aborted\":1,"                                                                               \
     "\"inFlight\":2,\"dropped\":0,\"passed\":3,\"held\":77,\"share\":0.5,\"overhead\":0.04,"       \
     "\"routes\":" routes ",\"floors\":" floors "}"
 
