@@ -274,11 +274,13 @@ static void record_floor(struct watched *w, const struct request_floor *f,
     row.heap_total = f->heap_total;
     row.external = f->external;
     row.rss = f->rss;
-    if (!w->live) /* else the label is for its readings */
+    /* The live profile's collections have readings of their own, and so have a probe's floors. */
+    bool is_row = !w->live || (f->forced && !r->options.stepped);
+    if (is_row)
         r->handlers->metrics(r->arg, &w->facts, &row);
     if (!r->options.journal)
         return;
-    if (!w->live)
+    if (is_row)
         journal_metrics(r->options.journal, &row);
     int rc = buf_addf(&detail,
         "{\"heap_used\":%.0f,\"young\":%.0f,\"engine\":%.0f,\"floor\":%.0f,\"forced\":%s,",

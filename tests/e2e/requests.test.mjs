@@ -537,6 +537,19 @@ test('the route that keeps 5 KB a request is named, the others are not, also fro
     assert.ok(sql(ws.db, "SELECT count(*) AS n FROM memory_metrics WHERE label = 'after-gc'")[0].n >= 10);
 });
 
+test('a forced floor is a row, whatever else is on', async (t) => {
+    for (const args of [[], ['--requests'], ['--requests', '--live-profile', 'off']]) {
+        const ws = workspace(t);
+        const target = await serverOf(t, '22', 'http');
+        assertExit(await heaptap(t, ws, ['run', String(target.port), '--gc-floor', '300ms', '--max-pause-share', '100%',
+            '--no-snapshots', '--no-diagnosis', '--duration', '4s', ...args, ...ws.own]), 0);
+        const [{ rows }] = sql(ws.db, "SELECT count(*) AS rows FROM memory_metrics WHERE label = 'after-gc'");
+        const [{ forced }] = sql(ws.db, `SELECT count(*) AS forced FROM events WHERE kind = 'floor'
+            AND detail LIKE '%"forced":true%'`);
+        assert.ok(rows >= 4 && rows >= forced, `${args}: ${rows} rows, ${forced} floors`);
+    }
+});
+
 test('a server with patched or frozen globals, and without eval, keeps working', async (t) => {
     const ws = workspace(t);
     const target = await startTarget(t, {
