@@ -364,7 +364,8 @@
     // ---- HTTP/1 ----
 
     class Flow { // a connection: the request that it serves, and those pipelined behind it
-        constructor() {
+        constructor(socket) {
+            this.socket = new WeakRef(socket);
             this.request = null;
             this.row = null;
             this.pattern = '';
@@ -381,7 +382,10 @@
             this.pattern = behind ? behind.pattern : '';
         }
     }
-    const flows = new Map(); // socket to Flow, until the socket's close
+    // Socket to Flow, until the socket's close. What heaptap holds would stand on the ways to what the app
+    // holds, in a snapshot: a server hangs on each of its sockets.
+    const flows = new WeakMap();
+    const sockets = new Set(); // WeakRefs
 
     function onStart(message) {
         try {
@@ -389,8 +393,9 @@
             const timed = --untimed <= 0 ? now() : 0;
             let flow = flows.get(socket);
             if (flow === undefined) {
-                flow = new Flow();
+                flow = new Flow(socket);
                 flows.set(socket, flow);
+                sockets.add(flow.socket);
                 socket.on('close', onSocketClose);
             }
             inFlight++;
@@ -458,6 +463,7 @@
     function onSocketClose() {
         const flow = flows.get(this);
         flows.delete(this);
+        sockets.delete(flow?.socket);
         try {
             for (; flow !== undefined && flow.request !== null; flow.next()) {
                 aborted++;
@@ -629,8 +635,8 @@
             clearInterval(clock);
             if (keepsCode) v8.setFlagsFromString('--flush-bytecode');
             for (const [channel, fn] of subscriptions) channel.unsubscribe(fn);
-            for (const socket of flows.keys()) socket.removeListener('close', onSocketClose);
-            flows.clear();
+            for (const socket of sockets) socket.deref()?.removeListener('close', onSocketClose);
+            sockets.clear();
             streams.clear();
             methods.clear();
             if (globalThis[mark] === hook) delete globalThis[mark];

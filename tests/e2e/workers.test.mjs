@@ -29,6 +29,7 @@ function assertOrders(diagnosis, { elsewhere }) {
     assert.equal(suspect?.class, 'Order', text);
     assert.equal(suspect.holder.name, 'ordersTaken', text);
     assert.equal(path.basename(suspect.holder.location?.url ?? ''), 'worker-server.cjs', text);
+    assert.doesNotMatch(JSON.stringify(suspect.holder.path), /heaptap\./);
     const [route] = suspect.routes;
     assert.equal(route?.route, '/orders/:n', text);
     assert.equal(route.other_thread, elsewhere);
