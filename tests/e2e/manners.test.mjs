@@ -51,13 +51,20 @@ for (const node of versions)
             listens: false,
             code: 'console.log("up"); setInterval(() => {}, 50); process.on("SIGUSR2", () => { throw new Error("over"); })',
         });
+        const held = []; // what comes after the signal, in its order
+        let flows = false;
         const peer = await startPeer(t, {
             upstream: target.port,
             ask(message, conn) {
+                if (flows) return false;
+                if (held.length > 0) return held.push(message);
                 if (message.method !== 'NodeRuntime.notifyWhenWaitingForDisconnect') return false;
                 process.kill(target.pid, 'SIGUSR2');
-                setTimeout(() => conn.upstream.send(JSON.stringify(message)), 300);
-                return true;
+                setTimeout(() => {
+                    for (const late of held) conn.upstream.send(JSON.stringify(late));
+                    flows = true;
+                }, 1000);
+                return held.push(message);
             },
         });
         const running = heaptap(t, ws, ['run', '--no-snapshots', '--give-up', '2s', ...ws.own, String(peer.port)]);
