@@ -72,14 +72,12 @@ void vigil_text(const struct vigil *v, int64_t now_us, char out[ERR_TEXT_MAX])
     if (v->resting)
         snprintf(out, ERR_TEXT_MAX,
             "the target has said nothing for %s and uses no processor time: it is stopped, or "
-            "waits "
-            "for something",
+            "waits for something",
             waited);
     else if (v->idle)
         snprintf(out, ERR_TEXT_MAX,
             "the target has not begun the snapshot for %s: it is busy within one function and does "
-            "not come "
-            "to its event loop, or a debugger has paused it",
+            "not come to its event loop, or a debugger has paused it",
             waited);
     else if (v->answered)
         snprintf(out, ERR_TEXT_MAX,
