@@ -49,8 +49,7 @@ int network_enter(pid_t pid, int *ret_back, struct err *e)
         return err_set(e, ERR_UNREACHABLE, "pid %d: there is no such process", (int)pid);
     return err_set_errno(e, ERR_UNREACHABLE, failure,
         "pid %d is in another network, as in a container, and to enter it takes root (or run "
-        "heaptap "
-        "there: nsenter -t %d -n heaptap …)",
+        "heaptap there: nsenter -t %d -n heaptap …)",
         (int)pid, (int)pid);
 }
 

@@ -286,8 +286,7 @@ static void print_verdict(const struct show_out *out, const struct probe_report 
     if (probe_report_failing(r) == PROBE_UNSERVED) {
         fprintf(out->file,
             "Inconclusive: the target has served none of the requests in %zu round%s, so nothing "
-            "was "
-            "measured: is it the process behind that URL (a cluster's worker, a proxy)?\n",
+            "was measured: is it the process behind that URL (a cluster's worker, a proxy)?\n",
             rounds, rounds == 1 ? "" : "s");
         return;
     }

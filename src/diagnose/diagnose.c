@@ -511,8 +511,7 @@ static int weigh_requests(struct diagnosis *d, const struct evidence *r, struct 
     d->unserved = true;
     return diagnosis_note(d, e,
         "nothing was measured: was it the process behind the URL (a cluster's worker, a proxy), "
-        "and "
-        "did the load's command ask it?");
+        "and did the load's command ask it?");
 }
 
 /* ---- one target of a run ---- */

@@ -293,8 +293,7 @@ static int note_named(struct diagnosis *d, const struct named *n, size_t threads
     if (n->counted)
         rc = diagnosis_note(d, e,
             "routes: the floors do not tell, the objects do: %s grew by as many as the route that "
-            "is "
-            "named had requests",
+            "is named had requests",
             d->suspects[0].class_name);
     else if (n->guessed)
         rc = diagnosis_note(d, e,
@@ -333,8 +332,7 @@ static int note_native(struct diagnosis *d, const struct routes_summary *summary
     char noise[TEXT_SHORT];
     return diagnosis_note(d, e,
         "routes: which of them keeps native memory cannot be told: resident memory moves by %s "
-        "from "
-        "floor to floor by itself",
+        "from floor to floor by itself",
         text_size(noise, summary->noise));
 }
 

@@ -38,8 +38,7 @@ static int refuse(const char *method, const cJSON *params, struct err *e)
         strcmp(method, PROTO_HEAP_PROFILER_STOP_TRACKING_HEAP_OBJECTS) == 0)
         return err_set(e, ERR_REFUSED,
             "the target would stand still for a snapshot that nobody keeps: snapshot takes one, "
-            "after "
-            "asking the guard, and timeline records");
+            "after asking the guard, and timeline records");
     if (strcmp(method, PROTO_RUNTIME_TERMINATE_EXECUTION) == 0)
         return err_set(e, ERR_REFUSED,
             "Node dies of it where a timer's callback is what runs: terminate --yes does it");
