@@ -6,6 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+static int evaluate(struct cdp_session *s, const struct proto_runtime_evaluate *p,
+    int64_t deadline_us, cdp_reply_fn fn, void *arg, struct err *e)
+{
+    cJSON *params;
+    int rc = proto_runtime_evaluate_encode(p, &params, e);
+    return rc ? rc : cdp_call(s, PROTO_RUNTIME_EVALUATE, params, deadline_us, fn, arg, e);
+}
+
 int ask_evaluate(struct cdp_session *s, const char *expression, bool api, int64_t deadline_us,
     cdp_reply_fn fn, void *arg, struct err *e)
 {
@@ -13,9 +21,7 @@ int ask_evaluate(struct cdp_session *s, const char *expression, bool api, int64_
         .object_group = ASK_OBJECT_GROUP,
         .include_command_line_api = api,
         .silent = true};
-    cJSON *params;
-    int rc = proto_runtime_evaluate_encode(&p, &params, e);
-    return rc ? rc : cdp_call(s, PROTO_RUNTIME_EVALUATE, params, deadline_us, fn, arg, e);
+    return evaluate(s, &p, deadline_us, fn, arg, e);
 }
 
 int ask_settled(struct cdp_session *s, const char *expression, int64_t deadline_us, cdp_reply_fn fn,
@@ -23,9 +29,7 @@ int ask_settled(struct cdp_session *s, const char *expression, int64_t deadline_
 {
     struct proto_runtime_evaluate p = {
         .expression = expression, .silent = true, .return_by_value = true, .await_promise = true};
-    cJSON *params;
-    int rc = proto_runtime_evaluate_encode(&p, &params, e);
-    return rc ? rc : cdp_call(s, PROTO_RUNTIME_EVALUATE, params, deadline_us, fn, arg, e);
+    return evaluate(s, &p, deadline_us, fn, arg, e);
 }
 
 int ask_call_on(struct cdp_session *s, const char *object, const char *function,
@@ -39,11 +43,11 @@ int ask_call_on(struct cdp_session *s, const char *object, const char *function,
 }
 
 /* Runtime.evaluate and Runtime.callFunctionOn answer in the same shape. */
+/* Of what was thrown the first line: the others are of our script. */
 static int decode(const cJSON *result, struct proto_runtime_evaluate_result *ret, struct err *e)
 {
     int rc = proto_runtime_evaluate_result_decode(result, ret, e);
-    if (rc == 0 && ret->has_exception_details) /* its first line: the others are of our script */
-    {
+    if (rc == 0 && ret->has_exception_details) {
         const char *thrown =
             ret->result.description ? ret->result.description : ret->exception_details.text;
         rc = err_set(e, ERR_TARGET, "the target threw: %.*s", (int)strcspn(thrown, "\n"), thrown);

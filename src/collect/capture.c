@@ -299,6 +299,15 @@ static void give_up(struct capture *c)
     fail(c, CAPTURE_FAILED, &e);
 }
 
+/* Tells the inspector to forget what it keeps of the console, which would look like a leak; to us
+ * it is a question that any target answers. What cannot be asked stays unanswered. */
+static void ask_along(struct capture *c, cdp_reply_fn fn)
+{
+    struct err e = ERR_NONE;
+    if (cdp_call(session(c), PROTO_RUNTIME_DISCARD_CONSOLE_ENTRIES, NULL, 0, fn, c, &e) == 0)
+        c->pending++;
+}
+
 static void answered_behind(void *arg, const cJSON *result, const struct err *why)
 {
     struct capture *c = arg;
@@ -309,18 +318,13 @@ static void answered_behind(void *arg, const cJSON *result, const struct err *wh
 
 static void look_at_silence(struct capture *c)
 {
-    struct err e = ERR_NONE;
     char text[ERR_TEXT_MAX];
     int64_t now = clock_monotonic_us(), cpu_us;
     pid_t pid = vigil_is_over(&c->vigil, now) ? host_pid(c) : 0;
     c->vigil.resting = pid && host_cpu(pid, &cpu_us) == 0 && cpu_us - c->cpu_us < RESTING_US;
     switch (vigil_look(&c->vigil, now)) {
     case VIGIL_WAIT: break;
-    case VIGIL_ASK:
-        if (cdp_call(session(c), PROTO_RUNTIME_DISCARD_CONSOLE_ENTRIES, NULL, 0, answered_behind, c,
-                &e) == 0)
-            c->pending++;
-        break;
+    case VIGIL_ASK: ask_along(c, answered_behind); break;
     case VIGIL_TELL:
         vigil_text(&c->vigil, now, text);
         c->handlers->said(c->arg, text);
@@ -359,7 +363,7 @@ static void tell_recording(struct capture *c, int64_t passed_us)
 static void snapshot_taken(void *arg, const cJSON *result, const struct err *why);
 
 /* Asked right before the snapshot: its answer is where the stall begins. */
-static void console_discarded(void *arg, const cJSON *result, const struct err *why)
+static void answered_before(void *arg, const cJSON *result, const struct err *why)
 {
     struct capture *c = arg;
     (void)result;
@@ -374,12 +378,8 @@ static void console_discarded(void *arg, const cJSON *result, const struct err *
 static void begin_stream(
     struct capture *c, const char *method, cJSON *params, int rc, struct err *e)
 {
-    struct err ignored = ERR_NONE;
     c->phase = STREAMING;
-    /* What the inspector itself keeps of the console would look like a leak. */
-    if (cdp_call(session(c), PROTO_RUNTIME_DISCARD_CONSOLE_ENTRIES, NULL, 0, console_discarded, c,
-            &ignored) == 0)
-        c->pending++;
+    ask_along(c, answered_before);
     c->asked_us = clock_monotonic_us();
     vigil_begin(&c->vigil, c->asked_us);
     if (rc == 0)

@@ -3,6 +3,7 @@
 #include "collect/guardian.h"
 
 #include "base/clock.h"
+#include "collect/host.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -186,21 +187,6 @@ static struct ward *find_ward(struct wards *w, int key)
 
 /* ---- in the child: for a heaptap that is stopped ---- */
 
-static bool is_stopped(pid_t pid)
-{
-    char path[32], stat[256]; /* PID (NAME) STATE, a name of 15 bytes */
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : read(fd, stat, sizeof stat - 1);
-    if (fd >= 0)
-        close(fd);
-    if (got <= 0)
-        return false;
-    stat[got] = '\0';
-    const char *name_end = strrchr(stat, ')');
-    return name_end && strncmp(name_end, ") T", 3) == 0;
-}
-
 static void speak(struct wards *w)
 {
     while (w->word_count) {
@@ -303,7 +289,7 @@ static void guard(int channel)
     while (heaptap_lives) {
         if (wards.word_count == 0 || poll(&orders, 1, LOOK_MS) != 0)
             heaptap_lives = take_order(&wards);
-        else if (is_stopped(getppid()))
+        else if (host_is_stopped(getppid()))
             speak(&wards);
     }
     drain(&wards);

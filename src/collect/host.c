@@ -78,20 +78,33 @@ int host_rss_peak(pid_t pid, int64_t *ret_bytes)
     return find_kilobytes(text, "VmHWM:", ret_bytes);
 }
 
-/* A field of /proc/PID/stat by its number in proc(5), 3 or above: the name before may hold spaces.
- */
-static int stat_field(pid_t pid, int number, int64_t *ret_value)
+/* Where a field of /proc/PID/stat begins, read into text; number as in proc(5), 3 or above: the
+ * name before may hold spaces. NULL: it cannot be read. */
+static const char *stat_field(pid_t pid, int number, char text[SMALL_FILE])
 {
-    char text[SMALL_FILE];
-    if (read_proc(pid, "stat", text, sizeof text) < 0)
-        return ERR_IO;
-    char *at = strrchr(text, ')');
+    if (read_proc(pid, "stat", text, SMALL_FILE) < 0)
+        return NULL;
+    const char *at = strrchr(text, ')');
     for (int field = 3; at && field <= number; field++)
         at = strchr(at + 1, ' ');
-    if (!at)
+    return at ? at + 1 : NULL;
+}
+
+static int stat_number(pid_t pid, int number, int64_t *ret_value)
+{
+    char text[SMALL_FILE];
+    const char *field = stat_field(pid, number, text);
+    if (!field)
         return ERR_IO;
-    *ret_value = strtoll(at + 1, NULL, 10);
+    *ret_value = strtoll(field, NULL, 10);
     return 0;
+}
+
+bool host_is_stopped(pid_t pid)
+{
+    char text[SMALL_FILE];
+    const char *state = stat_field(pid, 3, text);
+    return state && *state == 'T';
 }
 
 static int64_t ticks_to_us(int64_t ticks)
@@ -102,7 +115,7 @@ static int64_t ticks_to_us(int64_t ticks)
 int host_cpu(pid_t pid, int64_t *ret_us)
 {
     int64_t user, system;
-    if (stat_field(pid, 14, &user) != 0 || stat_field(pid, 15, &system) != 0)
+    if (stat_number(pid, 14, &user) != 0 || stat_number(pid, 15, &system) != 0)
         return ERR_IO;
     *ret_us = ticks_to_us(user + system);
     return 0;
@@ -110,7 +123,7 @@ int host_cpu(pid_t pid, int64_t *ret_us)
 
 int host_start_time(pid_t pid, int64_t *ret_ticks)
 {
-    return stat_field(pid, 22, ret_ticks);
+    return stat_number(pid, 22, ret_ticks);
 }
 
 int host_started_at(pid_t pid, int64_t *ret_wall_ms)
@@ -387,7 +400,7 @@ bool host_descends(pid_t pid, pid_t ancestor)
         int64_t parent;
         if (pid == ancestor)
             return true;
-        if (stat_field(pid, 4, &parent) != 0)
+        if (stat_number(pid, 4, &parent) != 0)
             return false;
         pid = (pid_t)parent;
     }

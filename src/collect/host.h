@@ -20,6 +20,8 @@ int host_rss_peak(pid_t pid, int64_t *ret_bytes) MUST_USE;
 /* Processor time that all its threads have used. */
 int host_cpu(pid_t pid, int64_t *ret_us) MUST_USE;
 
+bool host_is_stopped(pid_t pid); /* by a signal of job control; false: not, or nobody can tell */
+
 /* Clock ticks between boot and the start of the process: with the pid it names one process. */
 int host_start_time(pid_t pid, int64_t *ret_ticks) MUST_USE;
 /* The same moment as wall-clock milliseconds since 1970. */

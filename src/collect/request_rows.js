@@ -18,7 +18,7 @@
 // requests_read.c reads it; nothing here is trusted there.
 (function pack(hook) {
     'use strict';
-    const { now, text, send, pathOf, memory, Buffer, later, never, options } = hook;
+    const { now, text, send, pathOf, clip, memory, Buffer, later, never, options } = hook;
     const { urlMax, cachedUrlMax, keepQuery, window } = options;
 
     const BATCH_ROWS = 1024;
@@ -29,9 +29,6 @@
 
     const KIND = 1, EXTERNAL = 2, FLIGHT = 4, HEAP = 8, OTHER = 16, SPECIAL = 32;
     const LAST = 48, MORE = 95; // neither reaches a character that JSON escapes
-
-    const VALUE_MAX = 4294967295;
-    const clip = (number) => number < VALUE_MAX ? number >>> 0 : VALUE_MAX;
 
     // Each row's numbers, FIELDS a row.
     const FIELDS = 16;

@@ -265,7 +265,7 @@
     // The latest readings: of the heap in words, RSS in KB.
     const memory = { heap: 0, total: 0, external: 0, rss: 0 };
     const rows = packing({
-        now, text, send, pathOf, memory, later: setTimeout, never: clearTimeout,
+        now, text, send, pathOf, clip, memory, later: setTimeout, never: clearTimeout,
         Buffer: builtin('buffer').Buffer,
         options: { ...options, urlMax: URL_MAX, cachedUrlMax: CACHED_URL_MAX },
     });
