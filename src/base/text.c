@@ -284,6 +284,11 @@ size_t text_columns(const char *text, size_t length)
     return columns;
 }
 
+bool text_is_digits(const char *text)
+{
+    return text[0] && text[strspn(text, "0123456789")] == '\0';
+}
+
 bool text_is_file_url(const char *url)
 {
     return url && (url[0] == '/' || strncmp(url, "file:", 5) == 0);

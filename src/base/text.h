@@ -55,6 +55,9 @@ int text_add_storable(struct buf *out, const char *text, size_t length) MUST_USE
 /* Columns that valid UTF-8 takes on a terminal (combining marks 0, wide characters 2). */
 size_t text_columns(const char *text, size_t length);
 
+/* Whether it is a word of decimal digits only, at least one. */
+bool text_is_digits(const char *text);
+
 /* Whether a script's URL names a file, as a path or with file:. NULL does not. */
 bool text_is_file_url(const char *url);
 

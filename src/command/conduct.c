@@ -9,6 +9,7 @@
 #include "command/halt.h"
 #include "command/logbook.h"
 #include "command/narrate.h"
+#include "command/signals.h"
 #include "show/json.h"
 
 #include <errno.h>
@@ -134,19 +135,10 @@ static void on_going_on(void *arg)
 static const struct halt_handlers halt_handlers = {
     .stopping = on_stopping, .going_on = on_going_on};
 
-/* Signals come as reads on the loop; threads started later inherit the mask. */
 static int open_signals(struct conductor *c, struct err *e)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    c->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (c->signal_fd < 0)
-        return err_set_errno(e, ERR_IO, errno, "cannot listen for signals");
-    return watch_new(c->loop, c->signal_fd, on_signal, c, &c->signal_watch, e);
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, 0};
+    return signals_watch(c->loop, numbers, on_signal, c, &c->signal_fd, &c->signal_watch, e);
 }
 
 /* The loop has ended, so signals are read here. */

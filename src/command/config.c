@@ -1,5 +1,6 @@
 /* config show: every setting in force and where it came from, without secrets. */
 #include "command/command.h"
+
 #include "base/text.h"
 #include "command/secrets.h"
 
@@ -39,7 +40,7 @@ static void print_setting(const struct settings *s, enum setting_id id, const ch
     int64_t us = settings_number(s, id);
     snprintf(name, sizeof name, "%s%s%s%s", setting_get(id)->name, command ? " (" : "",
         command ? command : "", command ? ")" : "");
-    if (setting_get(id)->type == SETTING_MS && value[strspn(value, "0123456789")] == '\0') {
+    if (setting_get(id)->type == SETTING_MS && text_is_digits(value)) {
         snprintf(ms, sizeof ms, us % 1000000 ? "%" PRId64 "ms" : "%" PRId64 "s",
             us % 1000000 ? us / 1000 : us / 1000000);
         value = ms;

@@ -1,8 +1,8 @@
-/* Signals of job control, as reads on the loop. */
+/* Signals of job control. */
 #include "command/halt.h"
 
-#include <errno.h>
-#include <pthread.h>
+#include "command/signals.h"
+
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/signalfd.h>
@@ -18,12 +18,7 @@ struct halt {
     void *arg;
 };
 
-static void signals_of_halting(sigset_t *set)
-{
-    sigemptyset(set);
-    sigaddset(set, SIGTSTP);
-    sigaddset(set, SIGCONT);
-}
+static const int halting[] = {SIGTSTP, SIGCONT, 0};
 
 static void on_signal(void *arg, int fd)
 {
@@ -50,16 +45,11 @@ static void stop(void *arg)
 int halt_new(struct loop *l, const struct halt_handlers *handlers, void *arg, struct halt **ret,
     struct err *e)
 {
-    sigset_t set;
     struct halt *h = calloc(1, sizeof *h);
     if (!h)
         return err_set(e, ERR_NOMEM, "out of memory");
     *h = (struct halt){.handlers = handlers, .arg = arg};
-    signals_of_halting(&set);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    h->fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    int rc = h->fd < 0 ? err_set_errno(e, ERR_IO, errno, "cannot listen for signals")
-                       : watch_new(l, h->fd, on_signal, h, &h->watch, e);
+    int rc = signals_watch(l, halting, on_signal, h, &h->fd, &h->watch, e);
     if (rc == 0)
         rc = timer_new(l, stop, h, &h->moment, e);
     if (rc)
@@ -71,14 +61,12 @@ int halt_new(struct loop *l, const struct halt_handlers *handlers, void *arg, st
 
 void halt_free(struct halt *h)
 {
-    sigset_t set;
     if (!h)
         return;
     timer_free(h->moment);
     watch_free(h->watch);
     if (h->fd >= 0)
         close(h->fd);
-    signals_of_halting(&set);
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+    signals_unblock(halting);
     free(h);
 }

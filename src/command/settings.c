@@ -260,17 +260,12 @@ static int add_text(const struct value *old, struct value *v, struct err *e)
     return v->text_count == kept + 1 ? 0 : err_set(e, ERR_NOMEM, "out of memory");
 }
 
-static bool is_bare_number(const char *text)
-{
-    return text[0] && text[strspn(text, "0123456789")] == '\0';
-}
-
 /* Where a bare number is milliseconds. */
 static int read_plain_ms(const char *text, int64_t *ret_us, struct err *e)
 {
-    if (!is_bare_number(text) && text_parse_duration(text, ret_us, NULL) == 0)
+    if (!text_is_digits(text) && text_parse_duration(text, ret_us, NULL) == 0)
         return 0;
-    if (!is_bare_number(text))
+    if (!text_is_digits(text))
         return err_set(e, ERR_USAGE,
             "\"%s\" is no number of milliseconds, such as 30000 (30s is fine, too)", text);
     int rc = text_parse_integer(text, 1, INT64_C(31536000000), ret_us, e);

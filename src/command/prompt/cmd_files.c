@@ -18,11 +18,6 @@ static size_t kept_of(const struct session *s, const char *word)
     return found ? (size_t)number - 1 : SIZE_MAX;
 }
 
-static bool is_number(const char *word)
-{
-    return *word && word[strspn(word, "0123456789")] == '\0';
-}
-
 /* The path that a word stands for, borrowed. */
 static int path_of(const struct session *s, char *word, char **ret, struct err *e)
 {
@@ -31,7 +26,7 @@ static int path_of(const struct session *s, char *word, char **ret, struct err *
         *ret = s->snapshots[kept].path;
         return 0;
     }
-    if (is_number(word) && access(word, F_OK) != 0)
+    if (text_is_digits(word) && access(word, F_OK) != 0)
         return s->snapshot_count
                    ? err_set(e, ERR_USAGE, "there is no snapshot %s: they are 1 to %zu", word,
                          s->snapshot_count)

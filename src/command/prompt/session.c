@@ -11,13 +11,12 @@
 #include "command/prompt/embed.h"
 #include "command/prompt/protocol.h"
 #include "command/recap.h"
+#include "command/signals.h"
 #include "command/sink.h"
 #include "store/place.h"
 
-#include <errno.h>
 #include <math.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -358,20 +357,10 @@ static void on_signal(void *arg, int fd)
     session_stir(s);
 }
 
-/* Threads that start later inherit the mask. */
 static int open_signals(struct session *s, struct err *e)
 {
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
-    sigaddset(&set, SIGWINCH);
-    pthread_sigmask(SIG_BLOCK, &set, NULL);
-    s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    if (s->signal_fd < 0)
-        return err_set_errno(e, ERR_IO, errno, "cannot listen for signals");
-    return watch_new(s->loop, s->signal_fd, on_signal, s, &s->signal_watch, e);
+    static const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH, 0};
+    return signals_watch(s->loop, numbers, on_signal, s, &s->signal_fd, &s->signal_watch, e);
 }
 
 /* ---- beginning and end ---- */
