@@ -343,24 +343,33 @@ test('two runs write into one record at the same time, each without a gap', asyn
     assert.equal(runs.length, 3);
     for (const run of runs) assert.equal(run.n, run.last);
 });
+
+// A workspace with a disk of that size, and the place of a record on it.
+function smallDisk(t, size) {
+    const ws = workspace(t);
+    const disk = ws.path('disk');
+    mountSmall(t, disk, size);
+    return { ws, disk, db: path.join(disk, 'record.db') };
+}
+
+function fill(disk) {
+    try {
+        for (;;) fs.appendFileSync(path.join(disk, 'filler'), Buffer.alloc(4096));
+    } catch {
+        // full now
+    }
+}
+
 test(
     'a database on a full disk is told, and the target is not harmed',
     {
         skip: mayMount ? false : 'only root may mount a small disk',
     },
     async (t) => {
-        const ws = workspace(t);
+        const { ws, disk, db } = smallDisk(t, '1m');
         const target = await startTarget(t);
-        const disk = ws.path('disk');
-        mountSmall(t, disk, '1m');
-        const db = path.join(disk, 'record.db');
         assertExit(await heaptap(t, ws, ['db', 'init', '--db', `sqlite:${db}`]), 0);
-        fs.writeFileSync(path.join(disk, 'filler'), '');
-        try {
-            for (;;) fs.appendFileSync(path.join(disk, 'filler'), Buffer.alloc(4096));
-        } catch {
-            // full now
-        }
+        fill(disk);
         const run = await heaptap(t, ws, [
             'run',
             '--duration',
@@ -386,20 +395,13 @@ test(
     'the summary of a run whose disk becomes full counts the rows that are there',
     { skip: mayMount ? false : 'only root may mount a small disk' },
     async (t) => {
-        const ws = workspace(t);
+        const { ws, disk, db } = smallDisk(t, '1m');
         const target = await startTarget(t);
-        const disk = ws.path('disk');
-        mountSmall(t, disk, '1m');
-        const db = path.join(disk, 'record.db');
         const run = startHeaptap(t, ws, ['run', '--duration', '5s', '--metrics-interval', '20ms',
             '--no-snapshots', '--no-diagnosis', '--dir', ws.dir, '--db', `sqlite:${db}`, String(target.port)]);
         await run.printed(/attached to/);
         await sleep(1500);
-        try {
-            for (;;) fs.appendFileSync(path.join(disk, 'filler'), Buffer.alloc(4096));
-        } catch {
-            // full now
-        }
+        fill(disk);
         await run.done;
         assert.equal(run.code, 5, run.stderr);
         const said = /([\d,]+) rows in sqlite/.exec(run.stdout)[1];
@@ -415,15 +417,8 @@ test(
     'db init that a full disk refuses leaves no file',
     { skip: mayMount ? false : 'only root may mount a small disk' },
     async (t) => {
-        const ws = workspace(t);
-        const disk = ws.path('disk');
-        mountSmall(t, disk, '64k');
-        try {
-            for (;;) fs.appendFileSync(path.join(disk, 'filler'), Buffer.alloc(4096));
-        } catch {
-            // full now
-        }
-        const db = path.join(disk, 'record.db');
+        const { ws, disk, db } = smallDisk(t, '64k');
+        fill(disk);
         assertError(await heaptap(t, ws, ['db', 'init', '--db', `sqlite:${db}`]), 5, /full/);
         assert.deepEqual(fs.readdirSync(disk), ['filler']);
     }
