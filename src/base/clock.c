@@ -40,8 +40,7 @@ static char *put_number(char *to, int number, int digits, char behind)
     return to + digits + 1;
 }
 
-/* By hand: each row of the record has one, and strftime with snprintf took a tenth of a row's time.
- */
+/* By hand: each row of the record has one, and strftime and snprintf took a tenth of its time. */
 char *clock_iso(char out[CLOCK_ISO_SIZE], int64_t wall_ms)
 {
     time_t seconds = (time_t)(wall_ms / 1000);

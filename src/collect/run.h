@@ -140,8 +140,7 @@ void run_interrupt(struct run *r);
 
 /* This process is about to be stopped (SIGTSTP): nothing in a target waits for it any more as soon
  * as the loop has run for a moment. run_continue when it runs again, also without run_halt
- * (SIGSTOP).
- */
+ * (SIGSTOP). */
 void run_halt(struct run *r);
 void run_continue(struct run *r);
 

@@ -1,5 +1,4 @@
-/* A target that listens and has no requests may have children that serve: the workers of a cluster.
- */
+/* A target that listens and has no requests may have children that serve: a cluster's workers. */
 #include "collect/run_private.h"
 
 #include "base/buf.h"

@@ -18,8 +18,7 @@ bool vigil_line_due(struct vigil_lines *l, int64_t waited_us);
 
 /* What is known of the target since it was asked. A question goes out right before the capture is
  * asked for, others behind it. V8 answers them in turn, but from 12 on (Node 22) it begins a
- * snapshot only in the event loop, while questions are answered within a function that runs, too.
- */
+ * snapshot only in the event loop, while a function that runs is interrupted for questions. */
 struct vigil {
     int64_t asked_us;       /* for the capture; 0: not yet */
     int64_t interrupted_us; /* 0: nobody wants to leave */

@@ -248,9 +248,6 @@ static void drop_suspects(struct diagnosis *d)
     d->suspect_count = 0;
 }
 
-/* ---- snapshots of a run ---- */
-
-/* The epoch with most snapshots, of several the latest: within it objects have one id. */
 /* Two points seconds apart make gigabytes an hour of a start-up. */
 static void forget_pace(struct diagnosis *d)
 {
@@ -259,6 +256,9 @@ static void forget_pace(struct diagnosis *d)
         d->bytes_per_hour = d->low = d->high = d->seconds_to_limit = NAN;
 }
 
+/* ---- snapshots of a run ---- */
+
+/* The epoch with most snapshots, of several the latest: within it objects have one id. */
 static int64_t main_epoch(const struct evidence_target *t)
 {
     int64_t best = 0;

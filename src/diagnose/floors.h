@@ -59,10 +59,10 @@ struct floors_beside {
 
 /* The one estimate of what a request keeps, for all who tell it: routes_estimate on all floors, of
  * a probe's heap probed_estimate, unless by requests of others; ret_estimates: as many as routes.
- * Floors where that memory is not
- * known are left out. By the requests of the target's own server, or, where it had none or they do
- * not account for what grows and others do, by those that entered elsewhere and may have been
- * handed on to it. Routes of the other kind are unknown. ret_beside may be NULL. */
+ * Floors where that memory is not known are left out. By the requests of the target's own server,
+ * or, where it had none or they do not account for what grows and others do, by those that entered
+ * elsewhere and may have been handed on to it. Routes of the other kind are unknown. ret_beside may
+ * be NULL. */
 int floors_judge(const struct floors *floors, enum floors_memory memory,
     struct routes_estimate *ret_estimates, struct routes_summary *ret,
     struct floors_beside *ret_beside, struct err *e) MUST_USE;
